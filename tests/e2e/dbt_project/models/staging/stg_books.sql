@@ -1,0 +1,5 @@
+select
+    id as book_id,
+    title,
+    shelf
+from {{ ref('books') }}
