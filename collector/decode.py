@@ -1,0 +1,192 @@
+"""From the bytes of one event to typed parts, fast; marshmallow words what is refused (``schemas.py``). Pure.
+
+``decode`` is what every request runs: a typed msgspec decode of the envelope, each facet left as raw bytes. It refuses
+exactly what ``EventSchema`` refuses; a property test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+from msgspec import Raw
+
+from collector.errors import BadTime, RefusedBody, RefusedEvent
+from collector.keys import content_hash, microseconds
+
+MAX_DEPTH = 128  # levels of nesting in one event
+MAX_DATASETS = 10_000  # inputs and outputs of one event
+BOM = b"\xef\xbb\xbf"
+
+EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
+
+Facets = dict[str, Raw]
+
+
+class Dataset(msgspec.Struct):
+    """A dataset of an event, with its facets as raw JSON."""
+
+    namespace: str
+    name: str
+    facets: Facets | None = None
+    inputFacets: Facets | None = None
+    outputFacets: Facets | None = None
+
+
+class Run(msgspec.Struct):
+    """The run of an event."""
+
+    runId: str
+    facets: Facets | None = None
+
+
+class Job(msgspec.Struct):
+    """The job of an event."""
+
+    namespace: str
+    name: str
+    facets: Facets | None = None
+
+
+class Envelope(msgspec.Struct):
+    """What the graph and identity rest on, of any of the three kinds of event."""
+
+    eventTime: str
+    eventType: str | None = None
+    run: Run | None = None
+    job: Job | None = None
+    inputs: list[Dataset] | None = None
+    outputs: list[Dataset] | None = None
+    dataset: Dataset | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One accepted event: its raw body, what identifies it, and its envelope.
+
+    ``kind`` is ``run``, ``job`` or ``dataset``; ``hash`` 16 bytes of the raw body; ``time_us`` eventTime in
+    microseconds since 1970 UTC; ``event_type`` upper case, None where there is none.
+    """
+
+    raw: bytes
+    hash: bytes
+    kind: str
+    time_us: int
+    event_type: str | None
+    envelope: Envelope
+
+
+_envelope = msgspec.json.Decoder(Envelope)
+_raw_list = msgspec.json.Decoder(list[Raw])
+
+
+def decode(raw: bytes) -> Event:
+    """The event in ``raw`` (UTF-8 JSON of one object).
+
+    Raises RefusedBody (400) where the JSON itself is malformed, RefusedEvent (422, with field paths) where the event
+    cannot be given a place in the graph.
+    """
+    if raw.startswith(BOM):
+        raw = raw[len(BOM) :]
+    try:
+        envelope = _envelope.decode(raw)
+        orjson.loads(raw)  # msgspec leaves the facets' own bytes unread: bad UTF-8, 1e400
+    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError):
+        raise _reworded(raw) from None
+    kind = _kind(envelope)
+    if kind is None or not _has_identity(envelope):
+        raise _reworded(raw)
+    event_type = envelope.eventType
+    if event_type is not None and kind == "run":
+        event_type = event_type.upper()
+        if event_type not in EVENT_TYPES:
+            raise _reworded(raw)
+    else:
+        event_type = "OTHER" if kind == "run" else None
+    try:
+        time_us = microseconds(envelope.eventTime)
+    except BadTime:
+        raise _reworded(raw) from None
+    if len(envelope.inputs or ()) + len(envelope.outputs or ()) > MAX_DATASETS:
+        raise _reworded(raw)
+    if is_deeper(raw, MAX_DEPTH):
+        raise RefusedEvent(f"The event is nested deeper than {MAX_DEPTH} levels: flatten the facet that nests so deep.")
+    return Event(raw, content_hash(raw), kind, time_us, event_type, envelope)
+
+
+def split_batch(raw: bytes) -> list[bytes]:
+    """The raw bytes of each event of a batch: a JSON array. Raises RefusedBody where it is not one."""
+    if raw.startswith(BOM):
+        raw = raw[len(BOM) :]
+    try:
+        return [bytes(item) for item in _raw_list.decode(raw)]
+    except msgspec.ValidationError:
+        raise RefusedBody("A batch is a JSON array of events: send [event, event, …].") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise malformed(raw) from None
+
+
+def malformed(raw: bytes) -> RefusedBody:
+    """The refusal of bytes that are not JSON, with line and column where the parser gives them."""
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        return RefusedBody(f"The body is not valid JSON: {error}.")
+    return RefusedBody("The body is not valid JSON: it is nested too deep to be read.")
+
+
+def is_deeper(raw: bytes, limit: int) -> bool:
+    """Whether the JSON text nests deeper than ``limit`` arrays and objects.
+
+    Brackets inside strings only make the first, cheap estimate too high; then the parsed document decides.
+    """
+    brackets = raw.translate(None, _NOT_BRACKETS)
+    for _ in range(limit):
+        if not brackets:
+            return False
+        shorter = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(shorter) == len(brackets):
+            break
+        brackets = shorter
+    return bool(brackets) and _depth_exceeds(orjson.loads(raw), limit)
+
+
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _depth_exceeds(document: Any, limit: int) -> bool:
+    level = [document]
+    for _ in range(limit):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _kind(envelope: Envelope) -> str | None:
+    """The kind by the parts that are there, as Marquez and the specification tell them apart."""
+    if envelope.run is not None:
+        return "run" if envelope.job is not None else None
+    if envelope.dataset is not None and envelope.job is None:
+        return "dataset"
+    return "job" if envelope.job is not None and envelope.dataset is None else None
+
+
+def _has_identity(envelope: Envelope) -> bool:
+    """No name is empty: an empty name has no place in the graph."""
+    for part in (envelope.job, envelope.dataset, *(envelope.inputs or ()), *(envelope.outputs or ())):
+        if part is not None and not (part.namespace and part.name):
+            return False
+    return envelope.run is None or bool(envelope.run.runId)
+
+
+def _reworded(raw: bytes) -> RefusedBody | RefusedEvent:
+    """The refusal in marshmallow's words; imported late, since a good event never needs it."""
+    from collector.schemas import refusal
+
+    return refusal(raw)

@@ -1,0 +1,152 @@
+"""The current graph: a job's inputs and outputs are those of its newest run that has any, else the declared ones.
+
+"Newest" is by the time at which the run is first heard of. Inputs and outputs are looked up apart, so a failed run
+without outputs never erases a successful one's. Rows are made anew for the jobs that a commit touched, from what is
+stored about them, so no order of arrival can matter.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+import msgspec
+
+from collector import tables
+from collector.facets import ColumnLineage, InputField, Transformation, read
+from collector.facts import FacetSet, JobFacts
+from collector.keys import FIELD_BYTES, clean_name, dataset_id
+from collector.packing import decompress, unpack_facets
+from collector.store.rows import Row, Rows
+from collector.tables import INPUT, OUTPUT
+
+DESCRIBED = 0  # the "job" of column edges that a DatasetEvent gave
+
+Uses = dict[tuple[int, int], FacetSet]  # (direction, dataset id) → its facets
+
+
+def refresh_edges(rows: Rows, touched: Collection[int], jobs: dict[int, JobFacts], described: Collection[int]) -> None:
+    """Make the edges of the ``touched`` jobs anew, and the column edges of the ``described`` datasets.
+
+    ``jobs`` holds the merged facts of the jobs of this commit; touched ones that it lacks are added to it, and each gets
+    its newest runs. Nothing is written where nothing changed.
+    """
+    touched = set(touched) - {DESCRIBED}
+    missing = touched - jobs.keys()
+    for row in rows.load(tables.job, "id", missing):
+        jobs[row[0]] = JobFacts(*row[:-1], unpack_facets(row[-1]))
+    touched &= jobs.keys()
+    for job_id, latest, reader, writer in rows.newest_runs(touched):
+        job = jobs[job_id]
+        job.latest_run, job.input_run, job.output_run = latest, reader, writer
+    uses = _current_uses(rows, [jobs[job_id] for job_id in touched])
+    canonical = _canonical(rows, {dataset for sides in uses.values() for _, dataset in sides} | set(described))
+    wanted = _wanted_edges(uses, canonical)
+    stored = {row[:3]: row for row in rows.load(tables.edge, "job_id", touched)}
+    gone = [key for key in stored if key not in wanted]
+    changed = [row for key, row in wanted.items() if stored.get(key) != row]
+    rows.delete(tables.edge, ("job_id", "direction", "dataset_id"), gone)
+    rows.put(tables.edge, changed)
+    stale = [(job_id, dataset) for job_id, direction, dataset in gone if direction == OUTPUT]
+    fresh: dict[tuple[int, int], int] = {}
+    for job_id, direction, dataset, body in changed:
+        old = stored.get((job_id, direction, dataset))
+        if direction == OUTPUT and body != (old[3] if old else None):
+            stale.append((job_id, dataset))
+            if body is not None:
+                fresh[(job_id, dataset)] = body
+    for dataset, facets in _described_facets(rows, described).items():
+        stale.append((DESCRIBED, canonical[dataset]))
+        fresh[(DESCRIBED, canonical[dataset])] = facets["columnLineage"][2]
+    rows.delete(tables.column_edge, ("job_id", "destination_id"), stale)
+    _put_column_edges(rows, fresh)
+
+
+def _current_uses(rows: Rows, jobs: Iterable[JobFacts]) -> dict[int, Uses]:
+    """What each job reads and writes now, by job id."""
+    uses: dict[int, Uses] = {}
+    readers: dict[int, list[int]] = defaultdict(list)
+    writers: dict[int, list[int]] = defaultdict(list)
+    declaring: list[int] = []
+    for job in jobs:
+        uses[job.id] = {}
+        if job.input_run is not None:
+            readers[job.input_run].append(job.id)
+        if job.output_run is not None:
+            writers[job.output_run].append(job.id)
+        if job.declared_stamp is not None and (job.input_run is None or job.output_run is None):
+            declaring.append(job.id)
+    by_direction = {INPUT: readers, OUTPUT: writers}
+    columns = ("run", "direction", "dataset_id", "facets")
+    for run, direction, dataset, packed in rows.load(
+        tables.run_dataset, "run", readers.keys() | writers.keys(), columns
+    ):
+        for job_id in by_direction[direction].get(run, ()):
+            uses[job_id][direction, dataset] = unpack_facets(packed)
+    has_run = {INPUT: {j for js in readers.values() for j in js}, OUTPUT: {j for js in writers.values() for j in js}}
+    for job_id, direction, dataset, packed in rows.load(tables.declared_dataset, "job_id", declaring):
+        if job_id not in has_run[direction]:
+            uses[job_id][direction, dataset] = unpack_facets(packed)
+    return uses
+
+
+def _canonical(rows: Rows, datasets: Collection[int]) -> dict[int, int]:
+    return dict(rows.load(tables.dataset, "id", datasets, ("id", "canonical_id")))
+
+
+def _wanted_edges(uses: dict[int, Uses], canonical: dict[int, int]) -> dict[tuple[int, int, int], Row]:
+    """Edge rows by key; where several names of one dataset carry columnLineage, the newest counts."""
+    best: dict[tuple[int, int, int], tuple[int, int, int] | None] = {}
+    for job_id, sides in uses.items():
+        for (direction, dataset), facets in sides.items():
+            key = (job_id, direction, canonical[dataset])
+            columns = facets.get("columnLineage") if direction == OUTPUT else None
+            old = best.get(key)
+            best[key] = columns if old is None or (columns is not None and columns > old) else old
+    return {key: (*key, columns[2] if columns else None) for key, columns in best.items()}
+
+
+def _described_facets(rows: Rows, described: Collection[int]) -> dict[int, FacetSet]:
+    found = rows.load(tables.declared_dataset, "dataset_id", described, ("job_id", "dataset_id", "facets"))
+    return {dataset: unpack_facets(packed) for job_id, dataset, packed in found if job_id == DESCRIBED}
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+def _put_column_edges(rows: Rows, fresh: dict[tuple[int, int], int]) -> None:
+    """The column edges of each (job, destination dataset), from the body of its columnLineage."""
+    bodies = dict(rows.load(tables.facet_body, "id", set(fresh.values()), ("id", "body")))
+    parsed = {body_id: column_origins(decompress(body)) for body_id, body in bodies.items()}
+    canonical = _canonical(rows, {origin for origins in parsed.values() for _, origin, _, _ in origins})
+    made: dict[tuple[object, ...], Row] = {}
+    for (job_id, destination), body_id in fresh.items():
+        for field, origin, origin_field, transformations in parsed[body_id]:
+            key = (destination, job_id, field, canonical.get(origin, origin), origin_field)
+            made[key] = (*key, transformations)
+    rows.put(tables.column_edge, list(made.values()))
+
+
+def column_origins(body: bytes) -> list[tuple[str, int, str, str]]:
+    """(column, origin dataset's id, its column, transformations as JSON) of each origin in a columnLineage facet.
+
+    Column ``''`` is the dataset as a whole (the facet's ``dataset`` list, 1-2-0).
+    """
+    facet = read(body, ColumnLineage)
+    if facet is None:
+        return []
+    found = [("", *_origin(origin, None)) for origin in facet.dataset or ()]
+    for name, output in (facet.fields or {}).items():
+        legacy = None
+        if output.transformationType or output.transformationDescription:
+            legacy = Transformation(type=output.transformationType, description=output.transformationDescription)
+        column = clean_name(name, FIELD_BYTES)
+        found.extend((column, *_origin(origin, legacy)) for origin in output.inputFields or ())
+    return found
+
+
+def _origin(origin: InputField, legacy: Transformation | None) -> tuple[int, str, str]:
+    transformations = origin.transformations or ([legacy] if legacy else [])
+    origin_id = dataset_id(clean_name(origin.namespace), clean_name(origin.name))
+    text = msgspec.json.encode(transformations).decode().replace("\\u0000", "\\u2400")
+    return origin_id, clean_name(origin.field, FIELD_BYTES), text

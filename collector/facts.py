@@ -1,0 +1,377 @@
+"""From one event to what it says about each thing, and how two such words about one thing become one. Pure.
+
+Every ``merge`` here commutes, is associative and idempotent, so that the stored state is a function of the set of
+events: minimum, maximum, union, or the latest by (event time, content hash). The same functions merge two events of one
+commit and an event with what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from collector import keys
+from collector.decode import Dataset, Event, Job, Run
+from collector.facets import (
+    NominalTime,
+    Parent,
+    aliases_of,
+    checksum_of,
+    code_version_of,
+    lifecycle_of,
+    nominal_time_of,
+    origins_of,
+    parent_of,
+    version_of,
+)
+from collector.tables import INPUT, OUTPUT
+
+IO_PREFIX = "~"  # marks a facet of inputFacets or outputFacets among a dataset's own
+
+# A facet's place in a facet set: (time_us, tie, reference). The reference is the content hash of its body until the
+# commit gives the body an id, then that id.
+Entry = tuple[int, int, Any]
+FacetSet = dict[str, Entry]
+
+STATES = {"START": "RUNNING", "RUNNING": "RUNNING", "COMPLETE": "COMPLETED", "FAIL": "FAILED", "ABORT": "ABORTED"}
+_STATE_RANK = {"NEW": 0, "RUNNING": 1, "COMPLETED": 2, "FAILED": 2, "ABORTED": 2}
+_MENTIONED, _NAMED = 0, 1  # ranks of a run's job: a parent facet's word, the run's own
+
+
+def merge_facets(mine: FacetSet, theirs: FacetSet) -> list[str]:
+    """Take the newer of each facet into ``mine``; returns the names that ``theirs`` won."""
+    won = []
+    for name, entry in theirs.items():
+        old = mine.get(name)
+        if old is None or entry[:2] > old[:2]:
+            mine[name] = entry
+            won.append(name)
+    return won
+
+
+def earliest(a: int | None, b: int | None) -> int | None:
+    """The smaller of two times, of which either may be unknown."""
+    return b if a is None or (b is not None and b < a) else a
+
+
+class DatasetFacts(msgspec.Struct):
+    """What is known of a dataset: row of ``dataset``."""
+
+    id: int
+    namespace_id: int
+    name: str
+    created_us: int
+    updated_us: int
+    canonical_id: int
+    lifecycle: str | None
+    facets: FacetSet
+
+    def merge(self, other: DatasetFacts) -> None:
+        """Take in another word on the same dataset."""
+        self.created_us = min(self.created_us, other.created_us)
+        self.updated_us = max(self.updated_us, other.updated_us)
+        if "lifecycleStateChange" in merge_facets(self.facets, other.facets):
+            self.lifecycle = other.lifecycle
+
+
+class JobFacts(msgspec.Struct):
+    """What is known of a job: row of ``job``."""
+
+    id: int
+    namespace_id: int
+    name: str
+    created_us: int
+    updated_us: int
+    parent_id: int | None = None
+    parent_stamp: bytes | None = None
+    declared_stamp: bytes | None = None
+    latest_run: int | None = None  # these three are recomputed from the job's runs, not merged
+    input_run: int | None = None
+    output_run: int | None = None
+    facets: FacetSet = {}
+
+    def merge(self, other: JobFacts) -> None:
+        """Take in another word on the same job."""
+        self.created_us = min(self.created_us, other.created_us)
+        self.updated_us = max(self.updated_us, other.updated_us)
+        if (other.parent_stamp or b"") > (self.parent_stamp or b""):
+            self.parent_id, self.parent_stamp = other.parent_id, other.parent_stamp
+        self.declared_stamp = max(self.declared_stamp or b"", other.declared_stamp or b"") or None
+        merge_facets(self.facets, other.facets)
+
+
+class RunFacts(msgspec.Struct):
+    """What is known of a run: row of ``run``, without its id."""
+
+    run_key: bytes
+    run_id: str | None
+    job_id: int
+    job_stamp: bytes
+    created_us: int
+    updated_us: int
+    state: str
+    state_stamp: bytes
+    started_us: int | None
+    ended_us: int | None
+    nominal_start: str | None
+    nominal_end: str | None
+    parent_key: bytes | None
+    root_key: bytes | None
+    has_inputs: bool
+    has_outputs: bool
+    facets: FacetSet
+
+    def merge(self, other: RunFacts) -> None:
+        """Take in another word on the same run; a terminal state beats any other, whatever their times."""
+        self.run_id = min(filter(None, (self.run_id, other.run_id)), default=None)
+        self.created_us = min(self.created_us, other.created_us)
+        self.updated_us = max(self.updated_us, other.updated_us)
+        self.started_us = earliest(self.started_us, other.started_us)
+        self.has_inputs = self.has_inputs or other.has_inputs
+        self.has_outputs = self.has_outputs or other.has_outputs
+        if other.job_stamp > self.job_stamp:
+            self.job_id, self.job_stamp = other.job_id, other.job_stamp
+        if other.state_stamp > self.state_stamp:
+            self.state, self.state_stamp, self.ended_us = other.state, other.state_stamp, other.ended_us
+        won = merge_facets(self.facets, other.facets)
+        if "nominalTime" in won:
+            self.nominal_start, self.nominal_end = other.nominal_start, other.nominal_end
+        if "parent" in won:
+            self.parent_key, self.root_key = other.parent_key, other.root_key
+
+
+class UseFacts(msgspec.Struct):
+    """That a run read or wrote a dataset: row of ``run_dataset``, the run by its key."""
+
+    first_us: int
+    version: str | None
+    checksum: str | None
+    code_version: str | None
+    facets: FacetSet
+
+    def merge(self, other: UseFacts) -> None:
+        """Take in another word on the same reading or writing."""
+        self.first_us = min(self.first_us, other.first_us)
+        won = merge_facets(self.facets, other.facets)
+        if "version" in won:
+            self.version = other.version
+        if "headwater_checksum" in won:
+            self.checksum = other.checksum
+        if "headwater_assetVersion" in won:
+            self.code_version = other.code_version
+
+
+Side = tuple[int, int]  # (direction, dataset id)
+
+
+class Facts:
+    """What a set of events says, by thing: built up by ``add``, then merged into the store in one commit."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.namespaces: dict[int, str] = {}
+        self.datasets: dict[int, DatasetFacts] = {}
+        self.jobs: dict[int, JobFacts] = {}
+        self.runs: dict[bytes, RunFacts] = {}
+        self.uses: dict[bytes, dict[Side, UseFacts]] = {}  # by run key
+        self.declared: dict[
+            int, tuple[bytes, dict[Side, FacetSet]]
+        ] = {}  # by job id: newest JobEvent's stamp, datasets
+        self.described: dict[int, FacetSet] = {}  # columnLineage that a DatasetEvent gave, by dataset id
+        self.aliases: set[tuple[int, int]] = set()
+        self.bodies: dict[bytes, bytes] = {}  # facet bodies by content hash
+        for event in events:
+            self.add(event)
+
+    def add(self, event: Event) -> None:
+        """Merge in what ``event`` says."""
+        {"run": self._add_run_event, "job": self._add_job_event, "dataset": self._add_dataset_event}[event.kind](event)
+
+    # --- the three kinds ---------------------------------------------------------------------------------------------
+
+    def _add_run_event(self, event: Event) -> None:
+        envelope = event.envelope
+        assert envelope.run is not None and envelope.job is not None  # decode() made it a run event
+        job = self._job(event, envelope.job)
+        run = self._run(event, envelope.run, job.id)
+        parent = parent_of(envelope.run.facets)
+        if parent is not None:
+            self._link_parent(event, run, job, parent)
+        uses: dict[Side, UseFacts] = {}
+        for direction, datasets in ((INPUT, envelope.inputs), (OUTPUT, envelope.outputs)):
+            for dataset in datasets or ():
+                side, use = self._use(event, direction, dataset)
+                if side in uses:
+                    uses[side].merge(use)
+                else:
+                    uses[side] = use
+        run.has_inputs = any(direction == INPUT for direction, _ in uses)
+        run.has_outputs = any(direction == OUTPUT for direction, _ in uses)
+        _merge_into(self.jobs, job.id, job)
+        _merge_into(self.runs, run.run_key, run)
+        known = self.uses.setdefault(run.run_key, {})
+        for side, use in uses.items():
+            _merge_into(known, side, use)
+
+    def _add_job_event(self, event: Event) -> None:
+        assert event.envelope.job is not None
+        job = self._job(event, event.envelope.job)
+        job.declared_stamp = keys.stamp(event.time_us, event.hash)
+        sides: dict[Side, FacetSet] = {}
+        for direction, datasets in ((INPUT, event.envelope.inputs), (OUTPUT, event.envelope.outputs)):
+            for dataset in datasets or ():
+                side, use = self._use(event, direction, dataset)
+                merge_facets(sides.setdefault(side, {}), use.facets)
+        known = self.declared.get(job.id)
+        if known is None or job.declared_stamp > known[0]:
+            self.declared[job.id] = (job.declared_stamp, sides)
+        _merge_into(self.jobs, job.id, job)
+
+    def _add_dataset_event(self, event: Event) -> None:
+        assert event.envelope.dataset is not None
+        dataset = self._dataset(event, event.envelope.dataset)
+        columns = dataset.facets.get("columnLineage")
+        if columns is not None:
+            merge_facets(self.described.setdefault(dataset.id, {}), {"columnLineage": columns})
+        _merge_into(self.datasets, dataset.id, dataset)
+
+    # --- the parts ---------------------------------------------------------------------------------------------------
+
+    def _namespace(self, name: str) -> int:
+        namespace_id = keys.namespace_id(name)
+        self.namespaces[namespace_id] = name
+        return namespace_id
+
+    def _job(self, event: Event, job: Job) -> JobFacts:
+        namespace, name = keys.clean_name(job.namespace), keys.clean_name(job.name)
+        return JobFacts(
+            id=keys.job_id(namespace, name),
+            namespace_id=self._namespace(namespace),
+            name=name,
+            created_us=event.time_us,
+            updated_us=event.time_us,
+            facets=self._facets(event, job.facets),
+        )
+
+    def _run(self, event: Event, run: Run, job_id: int) -> RunFacts:
+        key = keys.run_key(run.runId)
+        state = STATES.get(event.event_type or "", "NEW")
+        ended = _STATE_RANK[state] == 2
+        nominal = nominal_time_of(run.facets) or NominalTime()
+        return RunFacts(
+            run_key=key,
+            run_id=None if run.runId == keys.run_uuid(key) else keys.clean_name(run.runId),
+            job_id=job_id,
+            job_stamp=keys.stamp(event.time_us, event.hash, _NAMED),
+            created_us=event.time_us,
+            updated_us=event.time_us,
+            state=state,
+            state_stamp=keys.stamp(event.time_us if state != "NEW" else 0, event.hash, _STATE_RANK[state]),
+            started_us=event.time_us if state == "RUNNING" else None,
+            ended_us=event.time_us if ended else None,
+            nominal_start=nominal.nominalStartTime,
+            nominal_end=nominal.nominalEndTime,
+            parent_key=None,
+            root_key=None,
+            has_inputs=False,
+            has_outputs=False,
+            facets=self._facets(event, run.facets),
+        )
+
+    def _link_parent(self, event: Event, run: RunFacts, job: JobFacts, parent: Parent) -> None:
+        """The run's parent and root, as placeholders until their own events say more."""
+        run.parent_key = keys.run_key(parent.run.runId)
+        job.parent_id = self._mention(event, parent.run, parent.job)
+        job.parent_stamp = keys.stamp(event.time_us, event.hash)
+        if job.parent_id == job.id:  # a job is not its own parent
+            job.parent_id = None
+        if parent.root is not None:
+            run.root_key = keys.run_key(parent.root.run.runId)
+            self._mention(event, parent.root.run, parent.root.job)
+
+    def _mention(self, event: Event, run: Run, job: Job) -> int:
+        job_facts = self._job(event, Job(namespace=job.namespace, name=job.name))
+        run_facts = self._run(event, Run(runId=run.runId), job_facts.id)
+        run_facts.job_stamp = keys.stamp(event.time_us, event.hash, _MENTIONED)
+        run_facts.state, run_facts.started_us, run_facts.ended_us = "NEW", None, None
+        run_facts.state_stamp = keys.stamp(0, b"\0" * 8, 0)
+        _merge_into(self.jobs, job_facts.id, job_facts)
+        _merge_into(self.runs, run_facts.run_key, run_facts)
+        return job_facts.id
+
+    def _dataset(self, event: Event, dataset: Dataset) -> DatasetFacts:
+        namespace, name = keys.clean_name(dataset.namespace), keys.clean_name(dataset.name)
+        dataset_id = keys.dataset_id(namespace, name)
+        facets = self._facets(event, dataset.facets)
+        for extra in (dataset.inputFacets, dataset.outputFacets):
+            if extra:
+                merge_facets(facets, self._facets(event, extra, IO_PREFIX))
+        for alias_namespace, alias_name in aliases_of(dataset.facets):
+            alias = self._name_dataset(event, alias_namespace, alias_name)
+            if alias != dataset_id:
+                self.aliases.add((dataset_id, alias))
+        for origin_namespace, origin_name in origins_of(dataset.facets):
+            self._name_dataset(event, origin_namespace, origin_name)
+        return DatasetFacts(
+            id=dataset_id,
+            namespace_id=self._namespace(namespace),
+            name=name,
+            created_us=event.time_us,
+            updated_us=event.time_us,
+            canonical_id=dataset_id,
+            lifecycle=lifecycle_of(dataset.facets),
+            facets=facets,
+        )
+
+    def _name_dataset(self, event: Event, namespace: str, name: str) -> int:
+        """A dataset that a facet only names: an alias, or the origin of a column."""
+        namespace, name = keys.clean_name(namespace), keys.clean_name(name)
+        named_id = keys.dataset_id(namespace, name)
+        now = event.time_us
+        facts = DatasetFacts(named_id, self._namespace(namespace), name, now, now, named_id, None, {})
+        _merge_into(self.datasets, named_id, facts)
+        return named_id
+
+    def _use(self, event: Event, direction: int, dataset: Dataset) -> tuple[Side, UseFacts]:
+        facts = self._dataset(event, dataset)
+        use = UseFacts(
+            first_us=event.time_us,
+            version=version_of(dataset.facets),
+            checksum=checksum_of(dataset.facets),
+            code_version=code_version_of(dataset.facets),
+            facets=dict(facts.facets),
+        )
+        _merge_into(self.datasets, facts.id, facts)
+        return (direction, facts.id), use
+
+    def _facets(self, event: Event, facets: dict[str, msgspec.Raw] | None, prefix: str = "") -> FacetSet:
+        if not facets:
+            return {}
+        entries: FacetSet = {}
+        for name, raw in facets.items():
+            body = bytes(raw)
+            digest = keys.content_hash(body)
+            self.bodies[digest] = body
+            entries[prefix + name] = (event.time_us, int.from_bytes(digest[:7], "big"), digest)
+        return entries
+
+
+def facet_entries(facts: Facts) -> Iterator[FacetSet]:
+    """Every facet set of ``facts``."""
+    for thing in (*facts.datasets.values(), *facts.jobs.values(), *facts.runs.values()):
+        yield thing.facets
+    for uses in facts.uses.values():
+        for use in uses.values():
+            yield use.facets
+    for _, sides in facts.declared.values():
+        yield from sides.values()
+    yield from facts.described.values()
+
+
+def _merge_into(known: dict[Any, Any], key: Any, facts: Any) -> None:
+    old = known.get(key)
+    if old is None:
+        known[key] = facts
+    else:
+        old.merge(facts)

@@ -1,0 +1,262 @@
+"""One commit: merge what some events say into the stored rows, and recompute what rests on them.
+
+Runs inside a transaction that alone may write (``engines.writing``), so it can load rows, merge in Python and put back
+those that changed. Costs a fixed number of statements, whatever the number of events.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from time import time_ns
+
+import msgspec
+from sqlalchemy import Connection
+
+from collector import tables
+from collector.decode import Event
+from collector.edges import DESCRIBED, refresh_edges
+from collector.errors import RefusedEvent
+from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, facet_entries, merge_facets
+from collector.names import refresh_names
+from collector.packing import compress, pack_facets, unpack_facets
+from collector.store.rows import Row, Rows, rows_of
+from collector.tables import OUTPUT
+
+
+class Memory:
+    """What a writer remembers between commits: only what can never change while ``epoch`` stands.
+
+    Namespace ids that exist, and the ids of facet bodies by content hash, least recently used first.
+    """
+
+    BODIES = 200_000
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.namespaces: set[int] = set()
+        self.bodies: OrderedDict[bytes, int] = OrderedDict()
+
+    def forget(self) -> None:
+        """Start over: a commit that failed may have left ids here that are not in the store."""
+        self.epoch = -1
+        self.namespaces.clear()
+        self.bodies.clear()
+
+    def forget_if_older(self, epoch: int) -> None:
+        """Start over where ids have been given anew since (a rebuild, a prune)."""
+        if epoch != self.epoch:
+            self.forget()
+            self.epoch = epoch
+
+    def remember_bodies(self, ids: Iterable[tuple[bytes, int]]) -> None:
+        """Keep the newest BODIES of them."""
+        self.bodies.update(ids)
+        while len(self.bodies) > self.BODIES:
+            self.bodies.popitem(last=False)
+
+
+def ingest(connection: Connection, events: Sequence[Event], memory: Memory, received_us: int | None = None) -> int:
+    """Store ``events`` and what they say; returns how many were new.
+
+    ``received_us`` is the time to record, now by default. Raises RefusedEvent where an event's name collides with
+    another's hashed id; nothing of the commit may then be kept.
+    """
+    rows = rows_of(connection)
+    (epoch, next_event, next_body, next_run) = rows.fetch(
+        "SELECT COALESCE((SELECT value FROM store_fact WHERE name = 'epoch'), 0), "
+        "COALESCE((SELECT MAX(id) FROM event), 0), COALESCE((SELECT MAX(id) FROM facet_body), 0), "
+        "COALESCE((SELECT MAX(id) FROM run), 0)"
+    )[0]
+    memory.forget_if_older(epoch)
+    unique = {event.hash: event for event in events}
+    for (known,) in rows.load(tables.event, "hash", unique, ("hash",)):
+        del unique[bytes(known)]
+    if not unique:
+        return 0
+    now = time_ns() // 1_000 if received_us is None else received_us
+    rows.add(
+        tables.event,
+        [
+            (next_event + n, e.hash, e.kind, e.event_type, e.time_us, now, compress(e.raw))
+            for n, e in enumerate(unique.values(), 1)
+        ],
+    )
+    apply(rows, Facts(unique.values()), memory, next_body + 1, next_run + 1)
+    return len(unique)
+
+
+def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: int) -> None:
+    """Merge ``facts`` into the derived tables; new facet bodies and runs are numbered from ``next_body``, ``next_run``."""
+    _name_bodies(rows, facts, memory, next_body)
+    _put_namespaces(rows, facts, memory)
+    _put_datasets(rows, facts)
+    run_ids, touched = _put_runs(rows, facts, next_run)
+    _put_uses(rows, facts, run_ids)
+    jobs = _merge_jobs(rows, facts)
+    _put_declared(rows, facts, jobs)
+    touched.update(facts.declared)
+    renamed = refresh_names(rows, facts.aliases)
+    described = set(facts.described)
+    if DESCRIBED in renamed:
+        described.update(
+            dataset for (dataset,) in rows.load(tables.declared_dataset, "job_id", (DESCRIBED,), ("dataset_id",))
+        )
+    refresh_edges(rows, touched | renamed, jobs, described)
+    rows.put(tables.job, [_job_row(job) for job in jobs.values()])
+
+
+# --- facet bodies ----------------------------------------------------------------------------------------------------
+
+
+def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> None:
+    """Store each new facet body once, and let every facet set refer to bodies by id."""
+    ids: dict[bytes, int] = {}
+    unknown = []
+    for digest in facts.bodies:
+        known = memory.bodies.get(digest)
+        if known is None:
+            unknown.append(digest)
+        else:
+            ids[digest] = known
+    if unknown:
+        stored = {
+            bytes(digest): body_id for body_id, digest in rows.load(tables.facet_body, "hash", unknown, ("id", "hash"))
+        }
+        new = [digest for digest in unknown if digest not in stored]
+        rows.add(
+            tables.facet_body,
+            [(next_body + n, digest, compress(facts.bodies[digest])) for n, digest in enumerate(new)],
+        )
+        stored.update((digest, next_body + n) for n, digest in enumerate(new))
+        memory.remember_bodies(stored.items())
+        ids.update(stored)
+    for facets in facet_entries(facts):
+        for name, (time_us, tie, digest) in facets.items():
+            facets[name] = (time_us, tie, ids[digest])
+
+
+# --- things by name --------------------------------------------------------------------------------------------------
+
+
+def _put_namespaces(rows: Rows, facts: Facts, memory: Memory) -> None:
+    new = {id_: name for id_, name in facts.namespaces.items() if id_ not in memory.namespaces}
+    if new:
+        for id_, name in rows.load(tables.namespace, "id", new):
+            _check_same(name, new.pop(id_))
+        rows.add(tables.namespace, list(new.items()))
+        memory.namespaces.update(facts.namespaces)
+
+
+def _put_datasets(rows: Rows, facts: Facts) -> None:
+    changed = dict(facts.datasets)
+    for row in rows.load(tables.dataset, "id", facts.datasets):
+        stored = DatasetFacts(*row[:-1], unpack_facets(row[-1]))
+        incoming = facts.datasets[stored.id]
+        _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
+        stored.merge(incoming)
+        changed[stored.id] = stored
+        if _dataset_row(stored) == tuple(row):
+            del changed[stored.id]
+    rows.put(tables.dataset, [_dataset_row(facts) for facts in changed.values()])
+
+
+def _dataset_row(dataset: DatasetFacts) -> Row:
+    return (*msgspec.structs.astuple(dataset)[:-1], pack_facets(dataset.facets))
+
+
+def _merge_jobs(rows: Rows, facts: Facts) -> dict[int, JobFacts]:
+    """The jobs of ``facts`` merged with what is stored; put later, with their newest runs."""
+    jobs = dict(facts.jobs)
+    for row in rows.load(tables.job, "id", facts.jobs):
+        stored = JobFacts(*row[:-1], unpack_facets(row[-1]))
+        incoming = facts.jobs[stored.id]
+        _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
+        previous = stored.declared_stamp
+        stored.merge(incoming)
+        jobs[stored.id] = stored
+        if stored.id in facts.declared and previous is not None and previous >= facts.declared[stored.id][0]:
+            del facts.declared[stored.id]  # an older JobEvent than the one that stands
+    return jobs
+
+
+def _job_row(job: JobFacts) -> Row:
+    return (*msgspec.structs.astuple(job)[:-1], pack_facets(job.facets))
+
+
+def _check_same(stored: str, name: str, same_namespace: bool = True) -> None:
+    if stored != name or not same_namespace:
+        raise RefusedEvent(f"The names {stored[:200]!r} and {name[:200]!r} hash to one id: rename one of the two.")
+
+
+# --- runs and what they read and wrote -------------------------------------------------------------------------------
+
+
+def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[bytes, int], set[int]]:
+    """Returns the id of every run of ``facts`` by its key, and the jobs whose newest runs may have changed."""
+    ids: dict[bytes, int] = {}
+    touched = {run.job_id for run in facts.runs.values()}
+    merged: list[Row] = []
+    for row in rows.load(tables.run, "run_key", facts.runs):
+        run_id, *values, packed = row
+        stored = RunFacts(*values, unpack_facets(packed))
+        ids[stored.run_key] = run_id
+        touched.add(stored.job_id)
+        stored.merge(facts.runs[stored.run_key])
+        new_row = _run_row(run_id, stored)
+        if new_row != row:
+            merged.append(new_row)
+    for run_key, run in facts.runs.items():
+        if run_key not in ids:
+            ids[run_key] = next_run
+            merged.append(_run_row(next_run, run))
+            next_run += 1
+    rows.put(tables.run, merged)
+    return ids, touched
+
+
+def _run_row(run_id: int, run: RunFacts) -> Row:
+    return (run_id, *msgspec.structs.astuple(run)[:-1], pack_facets(run.facets))
+
+
+def _put_uses(rows: Rows, facts: Facts, run_ids: dict[bytes, int]) -> None:
+    uses = {
+        (run_ids[run_key], direction, dataset_id): use
+        for run_key, sides in facts.uses.items()
+        for (direction, dataset_id), use in sides.items()
+    }
+    merged: list[Row] = []
+    for row in rows.load(tables.run_dataset, "run", {run for run, _, _ in uses}):
+        incoming = uses.pop(row[:3], None)
+        if incoming is not None:
+            stored = UseFacts(*row[3:-1], unpack_facets(row[-1]))
+            stored.merge(incoming)
+            new_row = _use_row(row[:3], stored)
+            if new_row != row:
+                merged.append(new_row)
+    merged.extend(_use_row(key, use) for key, use in uses.items())
+    rows.put(tables.run_dataset, merged)
+
+
+def _use_row(key: tuple[int, int, int], use: UseFacts) -> Row:
+    return (*key, use.first_us, use.version, use.checksum, use.code_version, pack_facets(use.facets))
+
+
+def _put_declared(rows: Rows, facts: Facts, jobs: dict[int, JobFacts]) -> None:
+    """What JobEvents and DatasetEvents declare; the latter under job 0, which is nobody's."""
+    rows.delete(tables.declared_dataset, ("job_id",), [(job_id,) for job_id in facts.declared])
+    rows.put(
+        tables.declared_dataset,
+        [
+            (job_id, direction, dataset_id, pack_facets(facets))
+            for job_id, (_, sides) in facts.declared.items()
+            for (direction, dataset_id), facets in sides.items()
+        ],
+    )
+    for job_id, _, dataset_id, packed in rows.load(tables.declared_dataset, "dataset_id", facts.described):
+        if job_id == DESCRIBED:
+            merge_facets(facts.described[dataset_id], unpack_facets(packed))
+    rows.put(
+        tables.declared_dataset,
+        [(DESCRIBED, OUTPUT, dataset_id, pack_facets(facets)) for dataset_id, facets in facts.described.items()],
+    )

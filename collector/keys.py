@@ -1,0 +1,115 @@
+"""How things are named inside the store: hashed ids, capped names, run keys, stamps and times. Pure."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from blake3 import blake3
+
+from collector.errors import BadTime
+
+NAME_BYTES = 2_000  # the longest name kept whole: PostgreSQL cannot index more than 2,704 bytes
+FIELD_BYTES = 600  # three of them share one index entry
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=$|[^\d])")
+_OFFSET = 1 << 63
+
+
+def content_hash(body: bytes) -> bytes:
+    """The 16 bytes that stand for ``body``: two bodies are the same when these are."""
+    return blake3(body).digest(16)
+
+
+def clean_name(name: str, limit: int = NAME_BYTES) -> str:
+    """``name`` as it is stored: NUL as U+2400 (PostgreSQL's text refuses it), at most ``limit`` bytes of UTF-8.
+
+    A longer one keeps its beginning and ends in ``…`` and a hash of the whole, so that two long names stay two.
+    """
+    if "\x00" in name:
+        name = name.replace("\x00", "\u2400")
+    if len(name) * 4 <= limit:
+        return name
+    encoded = name.encode()
+    if len(encoded) <= limit:
+        return name
+    return encoded[: limit - 40].decode(errors="ignore") + "…" + blake3(encoded).hexdigest(16)
+
+
+def hashed_id(*parts: str) -> int:
+    """A 63-bit id that is a function of the name, and never 0: 0 means "none" in ``column_edge.job_id``."""
+    return int.from_bytes(blake3("\x00".join(parts).encode()).digest(8), "big") >> 1 or 1
+
+
+@lru_cache(maxsize=65_536)
+def namespace_id(namespace: str) -> int:
+    """The id of a namespace (clean name)."""
+    return hashed_id("namespace", namespace)
+
+
+@lru_cache(maxsize=262_144)
+def dataset_id(namespace: str, name: str) -> int:
+    """The id of a dataset (clean names)."""
+    return hashed_id("dataset", namespace, name)
+
+
+@lru_cache(maxsize=262_144)
+def job_id(namespace: str, name: str) -> int:
+    """The id of a job (clean names)."""
+    return hashed_id("job", namespace, name)
+
+
+def run_key(run_id: str) -> bytes:
+    """The 16 bytes of the run's UUID; for a run id that is none (real producers send them), of a name-based one."""
+    try:
+        return uuid.UUID(run_id).bytes
+    except ValueError:
+        return uuid.uuid5(uuid.NAMESPACE_OID, run_id).bytes
+
+
+def run_uuid(key: bytes) -> str:
+    """The UUID text of a run key."""
+    return str(uuid.UUID(bytes=key))
+
+
+def microseconds(text: str) -> int:
+    """An ISO-8601 time as microseconds since 1970 UTC.
+
+    A time without zone is taken as UTC; a leap second (``:60``) as the second after ``:59``; digits past the sixth are
+    cut. Raises BadTime for anything else.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        leap = _LEAP_SECOND.sub(":59", text, count=1)
+        if leap == text:
+            raise BadTime(text) from None
+        return microseconds(leap) + 1_000_000
+    try:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MICROSECOND
+    except OverflowError:  # 0001-01-01T00:00+23:00 is before the first day that datetime knows
+        raise BadTime(text) from None
+
+
+def isoformat(us: int | None) -> str | None:
+    """Microseconds since 1970 as Marquez writes times: ``2026-11-24T13:16:18.000001Z``; None stays None."""
+    if us is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def stamp(time_us: int, content: bytes, rank: int | None = None) -> bytes:
+    """Bytes that sort by (rank, time, content hash): the greatest stamp is the newest word on a thing."""
+    base = (time_us + _OFFSET).to_bytes(8, "big") + content[:8]
+    return base if rank is None else bytes((rank,)) + base
+
+
+def stamp_time(value: bytes) -> int:
+    """The time, in microseconds, that a stamp with a rank holds."""
+    return int.from_bytes(value[1:9], "big") - _OFFSET

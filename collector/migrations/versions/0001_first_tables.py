@@ -1,0 +1,217 @@
+"""The tables of the first release.
+
+Revision ID: 0001
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make every table."""
+    op.create_table(
+        "column_edge",
+        sa.Column("destination_id", sa.BigInteger(), nullable=False),
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.Column("destination_field", sa.Text(), nullable=False),
+        sa.Column("origin_id", sa.BigInteger(), nullable=False),
+        sa.Column("origin_field", sa.Text(), nullable=False),
+        sa.Column("transformations", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "destination_id", "job_id", "destination_field", "origin_id", "origin_field", name=op.f("pk_column_edge")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_column_edge_job_id"), "column_edge", ["job_id"], unique=False)
+    op.create_index(
+        op.f("ix_column_edge_origin_id_origin_field"), "column_edge", ["origin_id", "origin_field"], unique=False
+    )
+    op.create_table(
+        "dataset",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("namespace_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("updated_us", sa.BigInteger(), nullable=False),
+        sa.Column("canonical_id", sa.BigInteger(), nullable=False),
+        sa.Column("lifecycle", sa.String(length=16), nullable=True),
+        sa.Column("facets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset")),
+    )
+    op.create_index(op.f("ix_dataset_canonical_id"), "dataset", ["canonical_id"], unique=False)
+    op.create_index(op.f("ix_dataset_namespace_id_name"), "dataset", ["namespace_id", "name"], unique=False)
+    op.create_table(
+        "dataset_alias",
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("alias_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("dataset_id", "alias_id", name=op.f("pk_dataset_alias")),
+    )
+    op.create_index(op.f("ix_dataset_alias_alias_id"), "dataset_alias", ["alias_id"], unique=False)
+    op.create_table(
+        "declared_dataset",
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.Column("direction", sa.SmallInteger(), nullable=False),
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("facets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "direction", "dataset_id", name=op.f("pk_declared_dataset")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_declared_dataset_dataset_id"), "declared_dataset", ["dataset_id"], unique=False)
+    op.create_table(
+        "edge",
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.Column("direction", sa.SmallInteger(), nullable=False),
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("column_body", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("job_id", "direction", "dataset_id", name=op.f("pk_edge")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_edge_dataset", "edge", ["dataset_id", "direction", "job_id"], unique=False)
+    op.create_table(
+        "event",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("event_type", sa.String(length=8), nullable=True),
+        sa.Column("time_us", sa.BigInteger(), nullable=False),
+        sa.Column("received_us", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+        sa.UniqueConstraint("hash", name=op.f("uq_event_hash")),
+    )
+    op.create_index(op.f("ix_event_time_us"), "event", ["time_us"], unique=False)
+    op.create_table(
+        "facet_body",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_facet_body")),
+        sa.UniqueConstraint("hash", name=op.f("uq_facet_body_hash")),
+    )
+    op.create_table(
+        "job",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("namespace_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("updated_us", sa.BigInteger(), nullable=False),
+        sa.Column("parent_id", sa.BigInteger(), nullable=True),
+        sa.Column("parent_stamp", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("declared_stamp", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("latest_run", sa.BigInteger(), nullable=True),
+        sa.Column("input_run", sa.BigInteger(), nullable=True),
+        sa.Column("output_run", sa.BigInteger(), nullable=True),
+        sa.Column("facets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
+    )
+    op.create_index(op.f("ix_job_namespace_id_name"), "job", ["namespace_id", "name"], unique=False)
+    op.create_index(op.f("ix_job_parent_id"), "job", ["parent_id"], unique=False)
+    op.create_table(
+        "namespace",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_namespace")),
+    )
+    op.create_index(op.f("ix_namespace_name"), "namespace", ["name"], unique=False)
+    op.create_table(
+        "quarantine",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("received_us", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+        sa.UniqueConstraint("hash", name=op.f("uq_quarantine_hash")),
+    )
+    op.create_table(
+        "run",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("run_key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.Column("job_stamp", sa.LargeBinary(length=17), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("updated_us", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("state_stamp", sa.LargeBinary(length=17), nullable=False),
+        sa.Column("started_us", sa.BigInteger(), nullable=True),
+        sa.Column("ended_us", sa.BigInteger(), nullable=True),
+        sa.Column("nominal_start", sa.Text(), nullable=True),
+        sa.Column("nominal_end", sa.Text(), nullable=True),
+        sa.Column("parent_key", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("root_key", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("has_inputs", sa.Boolean(), nullable=False),
+        sa.Column("has_outputs", sa.Boolean(), nullable=False),
+        sa.Column("facets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
+        sa.UniqueConstraint("run_key", name=op.f("uq_run_run_key")),
+    )
+    op.create_index(
+        "ix_run_inputs",
+        "run",
+        ["job_id", "created_us", "run_key"],
+        unique=False,
+        sqlite_where=sa.text("has_inputs"),
+        postgresql_where=sa.text("has_inputs"),
+    )
+    op.create_index("ix_run_newest", "run", ["job_id", "created_us", "run_key"], unique=False)
+    op.create_index(
+        "ix_run_outputs",
+        "run",
+        ["job_id", "created_us", "run_key"],
+        unique=False,
+        sqlite_where=sa.text("has_outputs"),
+        postgresql_where=sa.text("has_outputs"),
+    )
+    op.create_index(
+        "ix_run_parent", "run", ["parent_key"], unique=False, sqlite_where=sa.text("parent_key IS NOT NULL")
+    )
+    op.create_table(
+        "run_dataset",
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("direction", sa.SmallInteger(), nullable=False),
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("first_us", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=True),
+        sa.Column("checksum", sa.Text(), nullable=True),
+        sa.Column("code_version", sa.Text(), nullable=True),
+        sa.Column("facets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("run", "direction", "dataset_id", name=op.f("pk_run_dataset")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_run_dataset_dataset_id_direction_first_us"),
+        "run_dataset",
+        ["dataset_id", "direction", "first_us"],
+        unique=False,
+    )
+    op.create_table(
+        "store_fact",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_store_fact")),
+    )
+
+
+def downgrade() -> None:
+    """Drop every table."""
+    op.drop_table("store_fact")
+    op.drop_table("facet_body")
+    op.drop_table("column_edge")
+    op.drop_table("edge")
+    op.drop_table("declared_dataset")
+    op.drop_table("run_dataset")
+    op.drop_table("run")
+    op.drop_table("job")
+    op.drop_table("dataset_alias")
+    op.drop_table("dataset")
+    op.drop_table("namespace")
+    op.drop_table("quarantine")
+    op.drop_table("event")

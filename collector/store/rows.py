@@ -1,0 +1,197 @@
+"""Rows in and out by key, many at a time, on SQLite and PostgreSQL: the only place where the writer meets SQL.
+
+The statements are made once from the tables' own definitions and run on the driver's connection: SQLAlchemy's share of
+a commit of sixteen events was half of it. Merging is Python's work (``facts.py``), so three verbs are enough: ``load``,
+``put`` (insert or overwrite whole rows) and ``delete``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, LargeBinary, SmallInteger, Table
+
+Row = tuple[Any, ...]
+CHUNK = 512  # keys in one IN list: SQLite allows 32,766 parameters, and longer lists are no faster
+
+
+def primary_key(table: Table) -> tuple[str, ...]:
+    """The names of the table's key columns."""
+    return tuple(column.name for column in table.primary_key.columns)
+
+
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """``items`` in lists of at most ``size``."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+class Rows(ABC):
+    """The rows of one open transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        self.cursor = driver.cursor()
+
+    @abstractmethod
+    def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
+        """The rows whose ``column`` is among ``keys``; whole rows, in the table's order, unless ``columns`` says less."""
+
+    @abstractmethod
+    def put(self, table: Table, rows: Sequence[Row]) -> None:
+        """Insert whole rows, overwriting those of the same primary key."""
+
+    @abstractmethod
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        """Insert whole rows, leaving those whose primary key is there as they are."""
+
+    @abstractmethod
+    def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
+        """Delete the rows whose ``columns`` equal one of ``keys``."""
+
+    @abstractmethod
+    def newest_runs(self, jobs: Collection[int]) -> list[Row]:
+        """(job id, its newest run, its newest run that read, its newest run that wrote) for each; None where none."""
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """The answer to a statement of the caller's own, in the driver's own parameter style."""
+        return self.cursor.execute(sql, parameters).fetchall()
+
+
+class SqliteRows(Rows):
+    """Rows through ``sqlite3``: ``executemany`` is its fast way in, an IN list its fast way out."""
+
+    def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
+        found: list[Row] = []
+        for chunk in chunks(keys, CHUNK):
+            # lists padded to powers of two leave ten statements to prepare, not five hundred
+            size = 1 << (len(chunk) - 1).bit_length()
+            chunk.extend(chunk[-1:] * (size - len(chunk)))
+            sql = _select(table, column, tuple(columns or ())) + f" IN ({','.join('?' * size)})"
+            found.extend(self.cursor.execute(sql, chunk))
+        return found
+
+    def put(self, table: Table, rows: Sequence[Row]) -> None:
+        if rows:
+            self.cursor.executemany(_sqlite_insert(table, overwrite=True), rows)
+
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        if rows:
+            self.cursor.executemany(_sqlite_insert(table, overwrite=False), rows)
+
+    def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
+        if keys:
+            where = " AND ".join(f'"{column}" = ?' for column in columns)
+            self.cursor.executemany(f'DELETE FROM "{table.name}" WHERE {where}', keys)
+
+    def newest_runs(self, jobs: Collection[int]) -> list[Row]:
+        found: list[Row] = []
+        for chunk in chunks(jobs, CHUNK):
+            size = 1 << (len(chunk) - 1).bit_length()
+            chunk.extend(chunk[-1:] * (size - len(chunk)))
+            sql = _NEWEST_RUNS.format(f"(VALUES {','.join(['(?)'] * size)})").replace("j.id", "j.column1")
+            found.extend(self.cursor.execute(sql, chunk))
+        return found
+
+
+class PostgresRows(Rows):
+    """Rows through psycopg: one statement a table, its rows as one array a column (``unnest``)."""
+
+    def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
+        keys = list(keys)
+        if not keys:
+            return []
+        sql = _select(table, column, tuple(columns or ())) + f" = ANY(%s::{_postgres_type(table, column)}[])"
+        return self.cursor.execute(sql, (keys,)).fetchall()
+
+    def put(self, table: Table, rows: Sequence[Row]) -> None:
+        if rows:
+            self.cursor.execute(
+                _postgres_insert(table, overwrite=True), [list(column) for column in zip(*rows, strict=True)]
+            )
+
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        if rows:
+            self.cursor.execute(
+                _postgres_insert(table, overwrite=False), [list(column) for column in zip(*rows, strict=True)]
+            )
+
+    def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
+        if not keys:
+            return
+        arrays = ", ".join(f"%s::{_postgres_type(table, column)}[]" for column in columns)
+        names = ", ".join(f'"{column}"' for column in columns)
+        sql = f'DELETE FROM "{table.name}" WHERE ({names}) IN (SELECT * FROM unnest({arrays}))'
+        self.cursor.execute(sql, [list(column) for column in zip(*keys, strict=True)])
+
+    def newest_runs(self, jobs: Collection[int]) -> list[Row]:
+        if not jobs:
+            return []
+        return self.fetch(_NEWEST_RUNS.format("unnest(%s::bigint[])").replace("AS j", "AS j(id)"), (list(jobs),))
+
+
+# Each is one step down an index that ends in (created_us, run_key).
+_NEWEST_RUNS = (
+    "SELECT j.id, "
+    + ", ".join(
+        f"(SELECT id FROM run WHERE job_id = j.id{also} ORDER BY created_us DESC, run_key DESC LIMIT 1)"
+        for also in ("", " AND has_inputs", " AND has_outputs")
+    )
+    + " FROM {} AS j"
+)
+
+
+def rows_of(connection: Connection) -> Rows:
+    """The rows of ``connection``'s transaction, in its engine's way."""
+    return SqliteRows(connection) if connection.dialect.name == "sqlite" else PostgresRows(connection)
+
+
+@cache
+def _select(table: Table, column: str, columns: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{name}"' for name in columns or table.columns.keys())
+    return f'SELECT {names} FROM "{table.name}" WHERE "{column}"'
+
+
+def _names(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.columns)
+
+
+def _on_conflict(table: Table, overwrite: bool) -> str:
+    key = primary_key(table)
+    others = [column.name for column in table.columns if column.name not in key]
+    if not overwrite or not others:
+        return "ON CONFLICT DO NOTHING"
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in others)
+    return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
+
+
+@cache
+def _sqlite_insert(table: Table, overwrite: bool) -> str:
+    marks = ", ".join("?" for _ in table.columns)
+    return f'INSERT INTO "{table.name}" ({_names(table)}) VALUES ({marks}) {_on_conflict(table, overwrite)}'
+
+
+@cache
+def _postgres_insert(table: Table, overwrite: bool) -> str:
+    arrays = ", ".join(f"%s::{_postgres_type(table, column.name)}[]" for column in table.columns)
+    return (
+        f'INSERT INTO "{table.name}" ({_names(table)}) SELECT * FROM unnest({arrays}) {_on_conflict(table, overwrite)}'
+    )
+
+
+@cache
+def _postgres_type(table: Table, column: str) -> str:
+    kind = table.columns[column].type
+    if isinstance(kind, Boolean):
+        return "boolean"
+    if isinstance(kind, SmallInteger):
+        return "smallint"
+    if isinstance(kind, BigInteger | Integer):
+        return "bigint"
+    return "bytea" if isinstance(kind, LargeBinary) else "text"
