@@ -28,8 +28,8 @@ Uses = dict[tuple[int, int], FacetSet]  # (direction, dataset id) → its facets
 def refresh_edges(rows: Rows, touched: Collection[int], jobs: dict[int, JobFacts], described: Collection[int]) -> None:
     """Make the edges of the ``touched`` jobs anew, and the column edges of the ``described`` datasets.
 
-    ``jobs`` holds the merged facts of the jobs of this commit; touched ones that it lacks are added to it, and each gets
-    its newest runs. Nothing is written where nothing changed.
+    ``jobs`` holds the merged facts of the jobs of this commit; touched ones that it lacks are added to it, and each
+    gets its newest runs. Nothing is written where nothing changed.
     """
     touched = set(touched) - {DESCRIBED}
     missing = touched - jobs.keys()

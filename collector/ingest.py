@@ -87,7 +87,7 @@ def ingest(connection: Connection, events: Sequence[Event], memory: Memory, rece
 
 
 def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: int) -> None:
-    """Merge ``facts`` into the derived tables; new facet bodies and runs are numbered from ``next_body``, ``next_run``."""
+    """Merge ``facts`` into the derived tables; new bodies and runs get the ids from ``next_body``, ``next_run``."""
     _name_bodies(rows, facts, memory, next_body)
     _put_namespaces(rows, facts, memory)
     _put_datasets(rows, facts)

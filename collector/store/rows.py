@@ -41,7 +41,7 @@ class Rows(ABC):
 
     @abstractmethod
     def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
-        """The rows whose ``column`` is among ``keys``; whole rows, in the table's order, unless ``columns`` says less."""
+        """The rows whose ``column`` is among ``keys``: whole ones, as the table has them, or only ``columns``."""
 
     @abstractmethod
     def put(self, table: Table, rows: Sequence[Row]) -> None:

@@ -1,0 +1,74 @@
+"""Reading a request's body: bounded, gzip accepted, bombs refused. Pure but for the stream it is given."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+from collector.errors import RefusedBody
+
+MAX_BODY = 10 * 1024 * 1024  # bytes on the wire
+MAX_INFLATED = 20 * 1024 * 1024  # bytes after gzip
+RATIO_FREE = 1024 * 1024  # below this many inflated bytes any ratio goes: repetitive JSON packs well
+MAX_RATIO = 200
+_STEP = 256 * 1024
+
+
+class Stream(Protocol):
+    """What WSGI gives a body as."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most ``size`` bytes."""
+
+
+def read_body(stream: Stream, encoding: str, length: int | None, limit: int = MAX_BODY) -> bytes:
+    """The body, inflated where ``encoding`` (Content-Encoding) is gzip or deflate.
+
+    ``length`` is Content-Length in bytes, None where the body comes in chunks. Raises RefusedBody: 413 over ``limit``,
+    415 for another encoding, 400 for bytes that are not what the encoding says.
+    """
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    body = stream.read(limit + 1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return inflate(body, 16 + zlib.MAX_WBITS)
+        case "deflate":
+            return inflate(body, zlib.MAX_WBITS)
+        case other:
+            raise RefusedBody(f"Content-Encoding {other[:40]!r} is not read here: send gzip, or none.", status=415)
+
+
+def inflate(body: bytes, window_bits: int, limit: int = MAX_INFLATED) -> bytes:
+    """``body`` inflated step by step, so that a bomb costs no more memory than ``limit``."""
+    parts: list[bytes] = []
+    size = 0
+    pending = body
+    try:
+        while pending:  # a gzip stream may be several, one after the other
+            inflater = zlib.decompressobj(window_bits)
+            while not inflater.eof:
+                part = inflater.decompress(pending, _STEP)
+                size += len(part)
+                if size > limit or (size > RATIO_FREE and size > MAX_RATIO * len(body)):
+                    raise RefusedBody(
+                        f"The body inflates to more than {limit:,} bytes, or more than {MAX_RATIO} times its size: "
+                        "send smaller batches.",
+                        status=413,
+                    )
+                parts.append(part)
+                pending = inflater.unconsumed_tail
+                if not part and not pending and not inflater.eof:
+                    raise RefusedBody("The body ends in the middle of its gzip stream: send it again.")
+            pending = inflater.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise RefusedBody(f"The body is not the gzip that Content-Encoding says it is ({error}).") from None
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> RefusedBody:
+    return RefusedBody(f"The body is larger than {limit:,} bytes: send fewer events in one request.", status=413)

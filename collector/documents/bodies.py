@@ -1,0 +1,76 @@
+"""Facet bodies for a page of things, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+from sqlalchemy import Connection, select
+
+from collector.facets import read
+from collector.facts import IO_PREFIX, FacetSet
+from collector.packing import decompress, unpack_facets
+from collector.tables import facet_body
+from collector.walk import among
+
+T = TypeVar("T")
+
+
+class _Deletable(msgspec.Struct):
+    deleted: bool = msgspec.field(name="_deleted", default=False)
+
+
+class Bodies:
+    """The facets of some rows: which each has, and the raw JSON of those that were asked for."""
+
+    def __init__(self, connection: Connection, packed: Iterable[bytes], names: Iterable[str] | None = None) -> None:
+        """Load the bodies that the ``packed`` facet sets refer to; only those of ``names`` where given."""
+        wanted = None if names is None else {one for name in names for one in (name, IO_PREFIX + name)}
+        self._sets: dict[bytes, FacetSet] = {}
+        for one in packed:
+            if one not in self._sets:
+                facets = unpack_facets(one)
+                self._sets[one] = facets if wanted is None else {k: v for k, v in facets.items() if k in wanted}
+        ids = {body for facets in self._sets.values() for _, _, body in facets.values()}
+        query = select(facet_body.c.id, facet_body.c.body).where(among(connection, facet_body.c.id, ids))
+        self._raw = {body_id: decompress(body) for body_id, body in connection.execute(query)} if ids else {}
+        self._read: dict[tuple[int, type], Any] = {}
+
+    def get(self, packed: bytes, name: str, kind: type[T]) -> T | None:
+        """The facet ``name`` of a row as ``kind``; None where it is absent, deleted or of another shape."""
+        facets = self._sets[packed]
+        entry = facets.get(name) or facets.get(IO_PREFIX + name)
+        if entry is None:
+            return None
+        key = (entry[2], kind)
+        if key not in self._read:
+            self._read[key] = None if self._is_deleted(entry[2]) else read(self._raw[entry[2]], kind)
+        found: T | None = self._read[key]
+        return found
+
+    def all(self, packed: bytes) -> dict[str, orjson.Fragment]:
+        """Every facet of a row as raw JSON by name; a dataset's own before those of a reading or writing."""
+        found: dict[str, orjson.Fragment] = {}
+        for name, (_, _, body) in sorted(
+            self._sets[packed].items(), reverse=True
+        ):  # "~name" sorts last, so comes first
+            if not self._is_deleted(body):
+                found[name.removeprefix(IO_PREFIX)] = orjson.Fragment(self._raw[body])
+        return dict(sorted(found.items()))
+
+    def own(self, packed: bytes, of_use: bool) -> dict[str, orjson.Fragment]:
+        """The facets of a reading or writing (``of_use``), or those of the dataset itself."""
+        return {
+            name.removeprefix(IO_PREFIX): orjson.Fragment(self._raw[body])
+            for name, (_, _, body) in sorted(self._sets[packed].items())
+            if name.startswith(IO_PREFIX) == of_use and not self._is_deleted(body)
+        }
+
+    def _is_deleted(self, body: int) -> bool:
+        raw = self._raw[body]
+        if b'"_deleted"' not in raw:
+            return False
+        flag = read(raw, _Deletable)
+        return flag is not None and flag.deleted

@@ -1,0 +1,237 @@
+"""Datasets as Marquez's JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from blake3 import blake3
+from sqlalchemy import Connection, select
+
+from collector import tables
+from collector.documents.bodies import Bodies
+from collector.facets import SchemaField, TableSchema, Transformation
+from collector.keys import isoformat, run_uuid
+from collector.tables import OUTPUT
+from collector.walk import among
+
+JSON = dict[str, Any]
+
+SHOWN = ("schema", "documentation", "dataSource", "tags", "datasetType")  # facets that the document itself quotes
+
+
+class Documentation(msgspec.Struct):
+    """``documentation`` (dataset or job)."""
+
+    description: str | None = None
+
+
+class DataSource(msgspec.Struct):
+    """``dataSource`` (dataset)."""
+
+    name: str | None = None
+    uri: str | None = None
+
+
+class DatasetType(msgspec.Struct):
+    """``datasetType`` (dataset)."""
+
+    datasetType: str | None = None
+
+
+class Tag(msgspec.Struct):
+    """One tag; ``field`` where it is a column's."""
+
+    key: str
+    value: str | None = None
+    field: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The tag as one word: ``key``, or ``key:value`` where the value says more than that it is set."""
+        return self.key if self.value in (None, "", "true") else f"{self.key}:{self.value}"
+
+
+class Tags(msgspec.Struct):
+    """``tags`` (dataset, job or run)."""
+
+    tags: list[Tag] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The newest version of a dataset: the run that wrote it and what it said of it."""
+
+    uuid: str
+    run_id: str
+    created_us: int
+    version: str | None
+    checksum: str | None
+    code_version: str | None
+
+
+def version_uuid(dataset_id: int, run_key: bytes) -> str:
+    """The UUID of the version that a run wrote. Mirrored by ``version_run_key``."""
+    return run_uuid(_mask(dataset_id, run_key))
+
+
+def version_run_key(dataset_id: int, version: bytes) -> bytes:
+    """The key of the run that wrote a dataset's version (the 16 bytes of its UUID)."""
+    return _mask(dataset_id, version)
+
+
+def _mask(dataset_id: int, value: bytes) -> bytes:
+    """Exclusive-or with a hash of the dataset: its own inverse, so a version needs no table to be found again."""
+    mask = blake3(b"version" + dataset_id.to_bytes(8, "big")).digest(16)
+    return bytes(a ^ b for a, b in zip(mask, value, strict=True))
+
+
+def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int, Version]:
+    """The newest version of each of ``datasets`` (canonical ids) that any run wrote: one statement."""
+    d, use, other, run = tables.dataset, tables.run_dataset, tables.run_dataset.alias("other"), tables.run
+    newest = (
+        select(other.c.run)
+        .where(other.c.dataset_id == d.c.id, other.c.direction == OUTPUT)
+        .order_by(other.c.first_us.desc(), other.c.run.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            d.c.canonical_id,
+            use.c.dataset_id,
+            run.c.run_key,
+            use.c.first_us,
+            use.c.version,
+            use.c.checksum,
+            use.c.code_version,
+        )
+        .select_from(d)
+        .join(use, (use.c.run == newest) & (use.c.direction == OUTPUT) & (use.c.dataset_id == d.c.id))
+        .join(run, run.c.id == use.c.run)
+        .where(among(connection, d.c.canonical_id, datasets))
+    )
+    found: dict[int, Version] = {}
+    for canonical, dataset_id, key, first_us, version, checksum, code in connection.execute(query):
+        old = found.get(canonical)
+        if old is None or (first_us, run_uuid(key)) > (old.created_us, old.run_id):
+            found[canonical] = Version(version_uuid(dataset_id, key), run_uuid(key), first_us, version, checksum, code)
+    return found
+
+
+def dataset_names(connection: Connection, datasets: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """(namespace, name) by dataset id: one statement."""
+    d, n = tables.dataset, tables.namespace
+    query = select(d.c.id, n.c.name, d.c.name).join(n, n.c.id == d.c.namespace_id)
+    return {
+        i: (namespace, name)
+        for i, namespace, name in connection.execute(query.where(among(connection, d.c.id, datasets)))
+    }
+
+
+def dataset_documents(connection: Connection, datasets: Iterable[int], *, with_facets: bool = True) -> dict[int, JSON]:
+    """Each dataset (canonical id) as Marquez's Dataset: five statements, whatever their number."""
+    datasets = list(datasets)
+    d, n = tables.dataset, tables.namespace
+    columns = (d.c.id, n.c.name, d.c.name, d.c.created_us, d.c.updated_us, d.c.lifecycle, d.c.facets)
+    query = select(*columns).join(n, n.c.id == d.c.namespace_id).where(among(connection, d.c.id, datasets))
+    rows = connection.execute(query).all()
+    bodies = Bodies(connection, (row.facets for row in rows), None if with_facets else SHOWN)
+    versions = newest_versions(connection, datasets)
+    columns_of = column_lineage(connection, datasets)
+    found: dict[int, JSON] = {}
+    for dataset_id, namespace, name, created_us, updated_us, lifecycle, packed in rows:
+        version = versions.get(dataset_id)
+        document = described(bodies, packed, namespace, name)
+        document |= {
+            "createdAt": isoformat(created_us),
+            "updatedAt": isoformat(updated_us),
+            "lastModifiedAt": isoformat(version.created_us) if version else None,
+            "lastLifecycleState": lifecycle,
+            "currentVersion": version.uuid if version else None,
+            "columnLineage": columns_of.get(dataset_id, []),
+            "facets": bodies.all(packed) if with_facets else {},
+            "deleted": lifecycle == "DROP",
+        }
+        found[dataset_id] = document
+    return found
+
+
+def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
+    """What a Dataset and a DatasetVersion share: identity, and what the quoted facets say."""
+    source = bodies.get(packed, "dataSource", DataSource)
+    documentation = bodies.get(packed, "documentation", Documentation)
+    schema = bodies.get(packed, "schema", TableSchema)
+    tags = bodies.get(packed, "tags", Tags)
+    by_field: dict[str | None, list[str]] = defaultdict(list)
+    for tag in (tags.tags if tags else None) or ():
+        by_field[tag.field or None].append(tag.name)
+    return {
+        "id": {"namespace": namespace, "name": name},
+        "type": _type(bodies.get(packed, "datasetType", DatasetType), namespace),
+        "name": name,
+        "physicalName": name,
+        "namespace": namespace,
+        "sourceName": (source.name if source else None) or namespace,
+        "fields": [_field(field, by_field) for field in (schema.fields if schema else None) or ()],
+        "tags": sorted(by_field[None]),
+        "description": documentation.description if documentation else None,
+    }
+
+
+def _field(field: SchemaField, tags: dict[str | None, list[str]]) -> JSON:
+    return {
+        "name": field.name,
+        "type": field.type,
+        "tags": sorted(tags.get(field.name, ())),
+        "description": field.description,
+    }
+
+
+def _type(kind: DatasetType | None, namespace: str) -> str:
+    said = (kind.datasetType or "").upper() if kind else ""
+    is_stream = "STREAM" in said or "TOPIC" in said or namespace.startswith(("kafka://", "kinesis://", "pubsub"))
+    return "STREAM" if is_stream else "DB_TABLE"
+
+
+def column_lineage(connection: Connection, datasets: Iterable[int]) -> dict[int, list[JSON]]:
+    """Marquez's columnLineage of each dataset: one statement."""
+    c, d, n = tables.column_edge.c, tables.dataset, tables.namespace
+    query = (
+        select(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.transformations)
+        .join(d, d.c.id == c.origin_id)
+        .join(n, n.c.id == d.c.namespace_id)
+        .where(among(connection, c.destination_id, datasets), c.destination_field != "")
+        .order_by(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.job_id)
+    )
+    found: dict[int, dict[str, list[JSON]]] = defaultdict(dict)
+    for destination, field, namespace, name, origin_field, transformations in connection.execute(query):
+        kind, description = transformation_summary(transformations)
+        origin = {
+            "namespace": namespace,
+            "dataset": name,
+            "field": origin_field,
+            "transformationDescription": description,
+            "transformationType": kind,
+        }
+        origins = found[destination].setdefault(field, [])
+        if origin not in origins:
+            origins.append(origin)
+    return {
+        destination: [{"name": field, "inputFields": origins} for field, origins in fields.items()]
+        for destination, fields in found.items()
+    }
+
+
+_transformations = msgspec.json.Decoder(list[Transformation])
+
+
+def transformation_summary(text: str) -> tuple[str | None, str | None]:
+    """The type (``DIRECT:IDENTITY``, or the legacy one) and description of the first of a column edge's ways."""
+    for one in _transformations.decode(text):
+        kind = ":".join(filter(None, (one.type, one.subtype))) or None
+        return kind, one.description
+    return None, None

@@ -1,0 +1,250 @@
+"""The answers about the graph: Marquez's ``GET /lineage``, and upstream, downstream and diagrams."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from collector import tables
+from collector.documents.datasets import Version, dataset_documents, dataset_names, newest_versions
+from collector.documents.jobs import job_documents
+from collector.lookup import Found, find_node
+from collector.walk import Direction, FlowWalk, Walk, among, walk, walk_columns, walk_datasets, walk_jobs
+from lineage.graph import Edge, Graph, Node
+from lineage.nodes import NodeKind, dataset_node, field_node, job_node
+
+JSON = dict[str, Any]
+
+
+class Granularity(StrEnum):
+    """What the nodes of an answer are."""
+
+    ALL = "all"  # datasets and the jobs between them
+    DATASET = "dataset"
+    JOB = "job"
+    COLUMN = "column"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A graph question: where to start, which way, how far, in which nodes."""
+
+    node_id: str
+    direction: Direction
+    depth: int
+    granularity: Granularity = Granularity.ALL
+    limit: int = 10_000
+
+
+_STARTS = {
+    Granularity.ALL: (NodeKind.DATASET, NodeKind.JOB),
+    Granularity.DATASET: (NodeKind.DATASET,),
+    Granularity.JOB: (NodeKind.JOB,),
+    Granularity.COLUMN: (NodeKind.FIELD, NodeKind.DATASET),
+}
+
+
+def marquez_graph(connection: Connection, question: Question) -> list[JSON]:
+    """The nodes of Marquez's lineage answer, sorted by id, with edges and full data; 13 statements at any size."""
+    start = find_node(connection, question.node_id, (NodeKind.DATASET, NodeKind.JOB))
+    found = _walk(connection, start, question)
+    datasets = dataset_documents(connection, found.datasets, with_facets=False)
+    jobs = job_documents(connection, found.jobs, with_facets=False)
+    ids = {("d", i): _dataset_id(doc) for i, doc in datasets.items()} | {
+        ("j", i): _job_id(doc) for i, doc in jobs.items()
+    }
+    in_edges: dict[str, list[JSON]] = defaultdict(list)
+    out_edges: dict[str, list[JSON]] = defaultdict(list)
+    pairs = [(ids["d", d], ids["j", j]) for d, j in found.inputs] + [
+        (ids["j", j], ids["d", d]) for j, d in found.outputs
+    ]
+    for origin, destination in sorted(pairs):
+        edge = {"origin": origin, "destination": destination}
+        out_edges[origin].append(edge)
+        in_edges[destination].append(edge)
+    nodes = [("DATASET", ids["d", i], doc) for i, doc in datasets.items()]
+    nodes += [("JOB", ids["j", i], doc) for i, doc in jobs.items()]
+    return [
+        {"id": node_id, "type": kind, "data": data, "inEdges": in_edges[node_id], "outEdges": out_edges[node_id]}
+        for kind, node_id, data in sorted(nodes, key=lambda node: node[1])
+    ]
+
+
+def answer(connection: Connection, question: Question) -> JSON:
+    """The nodes and edges of a question, nearest first, each dataset with its newest version."""
+    graph, details = _graph(connection, question)
+    nodes = []
+    for node in graph.nodes.values():
+        document = {"id": node.id, "kind": node.kind.value, "namespace": node.namespace, "name": node.name}
+        if node.field is not None:
+            document["field"] = node.field
+        nodes.append(document | details[node.id])
+    nodes.sort(
+        key=lambda node: (node["distance"], node["kind"], node["namespace"], node["name"], node.get("field") or "")
+    )
+    return {
+        "nodeId": graph.start[0],
+        "direction": question.direction.value,
+        "depth": question.depth,
+        "granularity": question.granularity.value,
+        "nodes": nodes,
+        "edges": [{"origin": e.origin, "destination": e.destination, "evidence": e.evidence} for e in graph.edges],
+        "truncated": graph.missing > 0,
+        "missing": graph.missing,
+    }
+
+
+def diagram(connection: Connection, question: Question) -> Graph:
+    """The graph of a question, for ``lineage.mermaid`` and its siblings."""
+    return _graph(connection, question)[0]
+
+
+# --- the graph of a question -----------------------------------------------------------------------------------------
+
+Details = dict[str, JSON]  # by node id: distance, and a dataset's version
+
+
+def _graph(connection: Connection, question: Question) -> tuple[Graph, Details]:
+    start = find_node(connection, question.node_id, _STARTS[question.granularity])
+    match question.granularity:
+        case Granularity.ALL:
+            return _mixed_graph(connection, start, question)
+        case Granularity.COLUMN:
+            return _column_graph(connection, start, question)
+        case _:
+            return _flow_graph(connection, start, question)
+
+
+def _walk(connection: Connection, start: Found, question: Question) -> Walk:
+    is_job = start.node.kind is NodeKind.JOB
+    return walk(
+        connection,
+        datasets=() if is_job else (start.id,),
+        jobs=(start.id,) if is_job else (),
+        direction=question.direction,
+        depth=question.depth,
+        limit=question.limit,
+    )
+
+
+def _mixed_graph(connection: Connection, start: Found, question: Question) -> tuple[Graph, Details]:
+    found = _walk(connection, start, question)
+    ids, nodes, details = _dataset_nodes(connection, found.datasets)
+    job_ids, job_nodes, job_details = _job_nodes(connection, found.jobs)
+    edges = [Edge(ids[d], job_ids[j]) for d, j in found.inputs] + [Edge(job_ids[j], ids[d]) for j, d in found.outputs]
+    origin = (job_ids if start.node.kind is NodeKind.JOB else ids)[start.id]
+    return Graph(nodes + job_nodes, edges, start=[origin], missing=found.missing), details | job_details
+
+
+def _flow_graph(connection: Connection, start: Found, question: Question) -> tuple[Graph, Details]:
+    """Datasets only, or jobs only."""
+    of_jobs = question.granularity is Granularity.JOB
+    step = walk_jobs if of_jobs else walk_datasets
+    found = _both_ways(
+        lambda way: step(connection, [start.id], way, question.depth, question.limit), question.direction
+    )
+    ids, nodes, details = (_job_nodes if of_jobs else _dataset_nodes)(connection, found.nodes)
+    edges = [Edge(ids[a], ids[b], evidence) for (a, b), evidence in found.edges.items()]
+    return Graph(nodes, edges, start=[ids[start.id]], missing=found.missing), details
+
+
+def _column_graph(connection: Connection, start: Found, question: Question) -> tuple[Graph, Details]:
+    field = start.node.field
+    starts = [(start.id, field)] if field is not None else _columns_of(connection, start.id)
+    found = _both_ways(
+        lambda way: walk_columns(connection, starts, way, question.depth, question.limit), question.direction
+    )
+    names = dataset_names(connection, {dataset for dataset, _ in found.nodes})
+    ids: dict[tuple[int, str], str] = {}
+    nodes, details = [], {}
+    for (dataset, column), distance in found.nodes.items():
+        namespace, name = names[dataset]
+        if column:
+            node_id = str(field_node(namespace, name, column))
+            nodes.append(Node(node_id, NodeKind.FIELD, namespace, name, column))
+        else:
+            node_id = str(dataset_node(namespace, name))
+            nodes.append(Node(node_id, NodeKind.DATASET, namespace, name))
+        ids[dataset, column] = node_id
+        details[node_id] = {"distance": distance}
+    edges = [Edge(ids[a], ids[b], evidence) for (a, b), evidence in found.edges.items()]
+    graph = Graph(nodes, edges, start=[ids[one] for one in starts], missing=found.missing)
+    return graph, details
+
+
+def _columns_of(connection: Connection, dataset: int) -> list[tuple[int, str]]:
+    """The dataset's columns that lineage is known of, or the dataset as a whole."""
+    c = tables.column_edge.c
+    made = select(c.destination_field).where(c.destination_id == dataset)
+    used = select(c.origin_field).where(c.origin_id == dataset)
+    columns = {column for (column,) in connection.execute(made.union(used))}
+    return [(dataset, column) for column in sorted(columns)] or [(dataset, "")]
+
+
+def _both_ways(one_way: Any, direction: Direction) -> FlowWalk:
+    if direction in (Direction.UPSTREAM, Direction.DOWNSTREAM):
+        found: FlowWalk = one_way(direction)
+        return found
+    up, down = one_way(Direction.UPSTREAM), one_way(Direction.DOWNSTREAM)
+    nodes = up.nodes | {node: min(distance, up.nodes.get(node, distance)) for node, distance in down.nodes.items()}
+    return FlowWalk(nodes, up.edges | down.edges, up.missing + down.missing)
+
+
+def _dataset_nodes(connection: Connection, found: dict[int, int]) -> tuple[dict[int, str], list[Node], Details]:
+    names = dataset_names(connection, found)
+    versions = newest_versions(connection, found)
+    ids = {dataset: str(dataset_node(*names[dataset])) for dataset in found}
+    nodes = [Node(ids[i], NodeKind.DATASET, *names[i], detail=_version_label(versions.get(i))) for i in found]
+    return ids, nodes, {ids[i]: {"distance": distance} | _version(versions.get(i)) for i, distance in found.items()}
+
+
+def _job_nodes(connection: Connection, found: dict[int, int]) -> tuple[dict[int, str], list[Node], Details]:
+    j, n, run = tables.job, tables.namespace, tables.run
+    query = (
+        select(j.c.id, n.c.name, j.c.name, run.c.state)
+        .join(n, n.c.id == j.c.namespace_id)
+        .outerjoin(run, run.c.id == j.c.latest_run)
+        .where(among(connection, j.c.id, found))
+    )
+    ids: dict[int, str] = {}
+    nodes: list[Node] = []
+    details: Details = {}
+    for job, namespace, name, state in connection.execute(query):
+        ids[job] = node_id = str(job_node(namespace, name))
+        status = "failed" if state in ("FAILED", "ABORTED") else None
+        nodes.append(Node(node_id, NodeKind.JOB, namespace, name, status=status))
+        details[node_id] = {"distance": found[job], "latestRunState": state}
+    return ids, nodes, details
+
+
+def _version(version: Version | None) -> JSON:
+    if version is None:
+        return {"version": None, "checksum": None, "codeVersion": None, "runId": None}
+    return {
+        "version": version.version or version.uuid,
+        "checksum": version.checksum,
+        "codeVersion": version.code_version,
+        "runId": version.run_id,
+    }
+
+
+def _version_label(version: Version | None) -> str | None:
+    """A second line for diagrams: the start of the checksum, else a short version that somebody named."""
+    if version is None:
+        return None
+    if version.checksum:
+        algorithm, _, value = version.checksum.partition(":")
+        return f"{algorithm} {value[:8]}"
+    return version.version if version.version and len(version.version) <= 24 else None
+
+
+def _dataset_id(document: JSON) -> str:
+    return str(dataset_node(document["namespace"], document["name"]))
+
+
+def _job_id(document: JSON) -> str:
+    return str(job_node(document["namespace"], document["name"]))

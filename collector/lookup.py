@@ -1,0 +1,110 @@
+"""From a node id's text to the ids in the store. An id has several readings; the store knows which is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, or_, select
+
+from collector import keys, tables
+from collector.errors import BadQuery, NotFound
+from collector.walk import among
+from lineage.errors import InvalidNodeId
+from lineage.nodes import NodeId, NodeKind, candidates
+
+_TITLES = {
+    NodeKind.DATASET: "Dataset",
+    NodeKind.JOB: "Job",
+    NodeKind.FIELD: "Field",
+    NodeKind.RUN: "Run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A node that the store holds; ``id`` is the canonical dataset's, the job's or the run's."""
+
+    node: NodeId
+    id: int
+
+
+def find_node(connection: Connection, text: str, kinds: Collection[NodeKind]) -> Found:
+    """The node that ``text`` names: the first of its readings that is stored.
+
+    Raises BadQuery where the text is no node id or of a kind that is not asked for here, NotFound where none is stored.
+    """
+    try:
+        readings = candidates(text)
+    except InvalidNodeId as error:
+        raise BadQuery(str(error), {"nodeId": [str(error)]}) from None
+    kind = readings[0].kind
+    if kind not in kinds:
+        wanted = " or ".join(f"'{one}:…'" for one in kinds)
+        message = f"A node id that starts with {kind}: is not asked for here: use {wanted}."
+        raise BadQuery(message, {"nodeId": [message]})
+    ids = [(reading, _id(reading)) for reading in readings]
+    stored = _stored(connection, kind, {one for _, one in ids})
+    for reading, one in ids:
+        if one in stored and (reading.field is None or _has_field(connection, stored[one], reading.field)):
+            return Found(reading, stored[one])
+    raise NotFound(f"{_TITLES[kind]} '{_shown(readings[0])}' not found.")
+
+
+def find_dataset(connection: Connection, namespace: str, name: str) -> int:
+    """The canonical id of a dataset. Raises NotFound."""
+    dataset_id = keys.dataset_id(keys.clean_name(namespace), keys.clean_name(name))
+    found = _stored(connection, NodeKind.DATASET, {dataset_id})
+    if not found:
+        raise NotFound(f"Dataset '{name}' not found.")
+    return found[dataset_id]
+
+
+def find_job(connection: Connection, namespace: str, name: str) -> int:
+    """The id of a job. Raises NotFound."""
+    job_id = keys.job_id(keys.clean_name(namespace), keys.clean_name(name))
+    if not _stored(connection, NodeKind.JOB, {job_id}):
+        raise NotFound(f"Job '{name}' not found.")
+    return job_id
+
+
+def _id(reading: NodeId) -> int | bytes:
+    namespace, name = keys.clean_name(reading.namespace), keys.clean_name(reading.name)
+    match reading.kind:
+        case NodeKind.JOB:
+            return keys.job_id(namespace, name)
+        case NodeKind.RUN:
+            return keys.run_key(reading.name)
+        case _:
+            return keys.dataset_id(namespace, name)
+
+
+def _stored(connection: Connection, kind: NodeKind, ids: Collection[int | bytes]) -> dict[int | bytes, int]:
+    match kind:
+        case NodeKind.JOB:
+            query = select(tables.job.c.id, tables.job.c.id).where(among(connection, tables.job.c.id, ids))
+        case NodeKind.RUN:
+            key = tables.run.c.run_key
+            query = select(key, tables.run.c.id).where(or_(*(key == one for one in ids)))
+        case _:
+            d = tables.dataset.c
+            query = select(d.id, d.canonical_id).where(among(connection, d.id, ids))
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _has_field(connection: Connection, dataset_id: int, field: str) -> bool:
+    """Whether the dataset has the column: in its schema, or in column lineage either way."""
+    from collector.documents.datasets import dataset_documents
+
+    c = tables.column_edge.c
+    column = keys.clean_name(field, keys.FIELD_BYTES)
+    as_destination = (c.destination_id == dataset_id) & (c.destination_field == column)
+    as_origin = (c.origin_id == dataset_id) & (c.origin_field == column)
+    if connection.execute(select(c.job_id).where(or_(as_destination, as_origin)).limit(1)).first():
+        return True
+    document = dataset_documents(connection, [dataset_id], with_facets=False).get(dataset_id)
+    return document is not None and any(one["name"] == field for one in document["fields"])
+
+
+def _shown(node: NodeId) -> str:
+    return node.label if node.kind is not NodeKind.FIELD else f"{node.name}:{node.field}"

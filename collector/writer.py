@@ -1,0 +1,238 @@
+"""Group commit: one thread takes whatever requests are waiting, commits them in one transaction, then answers each.
+
+A request's answer is sent after its commit, so 2xx means durable. The queue is bounded in events and bytes, and a
+request that is not committed in ANSWER_SECONDS is told to come again (503): stock clients block their user's job while
+no answer comes, and lose events on most other refusals.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from time import monotonic
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from collector.decode import Event
+from collector.errors import RefusedEvent, Unavailable
+from collector.ingest import Memory, ingest
+from collector.quarantine import Refused, keep
+from collector.store.engines import writing
+
+log = logging.getLogger("headwater.writer")
+
+ANSWER_SECONDS = 0.9
+MAX_WAITING_EVENTS = 20_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+MAX_COMMIT_EVENTS = 1_000
+MAX_COMMIT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Request:
+    """What one HTTP request wants committed."""
+
+    events: Sequence[Event]
+    refused: Sequence[Refused]
+    size: int
+    answer: Future[dict[bytes, RefusedEvent]] = field(default_factory=Future)
+
+    @property
+    def count(self) -> int:
+        return len(self.events) + len(self.refused)
+
+
+class Writer:
+    """The one thread of this process that writes to the store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._memory = Memory()
+        self._waiting: deque[_Request] = deque()
+        self._events = 0
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self.commits = 0
+        self.committed = 0
+        self.failures = 0
+
+    def submit(self, events: Sequence[Event], refused: Sequence[Refused] = ()) -> dict[bytes, RefusedEvent]:
+        """Commit ``events``, and keep ``refused`` in quarantine; returns when they are durable.
+
+        Returns the refusals, by event hash, of events that only the store could refuse. Raises Unavailable when the
+        queue is full, the store cannot commit, or ANSWER_SECONDS have passed: nothing may be taken for stored then.
+        """
+        size = sum(len(event.raw) for event in events) + sum(len(one.body) for one in refused)
+        request = _Request(events, refused, size)
+        with self._changed:
+            if self._closing:
+                raise Unavailable("The collector is stopping: send the event again in a second.")
+            full = self._events + request.count > MAX_WAITING_EVENTS or self._bytes + size > MAX_WAITING_BYTES
+            if full and self._waiting:
+                raise Unavailable(
+                    "The collector has more waiting than it can commit: send the event again in a second."
+                )
+            self._start_thread()
+            self._waiting.append(request)
+            self._events += request.count
+            self._bytes += size
+            self._changed.notify()
+        try:
+            return request.answer.result(ANSWER_SECONDS)
+        except TimeoutError:
+            if request.answer.cancel():
+                self._withdraw(request)
+            elif request.answer.done():
+                return request.answer.result()
+            raise Unavailable("The store did not commit within a second: send the event again.") from None
+
+    def close(self) -> None:
+        """Commit what is waiting, then stop the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for a commit."""
+        return self._events
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _start_thread(self) -> None:
+        # started by the first request: a server that forks its workers after create_app() would lose it
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="headwater-writer", daemon=True)
+            self._thread.start()
+
+    def _withdraw(self, request: _Request) -> None:
+        with self._changed:
+            try:
+                self._waiting.remove(request)
+            except ValueError:
+                return
+            self._events -= request.count
+            self._bytes -= request.size
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                requests = self._take()
+            self._commit(requests)
+
+    def _take(self) -> list[_Request]:
+        """The next commit's requests: in order, as many as fit, at least one."""
+        taken: list[_Request] = []
+        events = size = 0
+        while self._waiting:
+            request = self._waiting[0]
+            if taken and (events + request.count > MAX_COMMIT_EVENTS or size + request.size > MAX_COMMIT_BYTES):
+                break
+            self._waiting.popleft()
+            self._events -= request.count
+            self._bytes -= request.size
+            if request.answer.set_running_or_notify_cancel():
+                taken.append(request)
+                events += request.count
+                size += request.size
+        return taken
+
+    def _commit(self, requests: list[_Request]) -> None:
+        """One transaction for all; where the store refuses an event or something unforeseen fails, one for each."""
+        started = monotonic()
+        try:
+            self._write(requests)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each waiting request must get an answer
+            self._memory.forget()
+            if len(requests) > 1 and not _is_unavailable(error):
+                for request in requests:
+                    self._commit([request])
+                return
+            for request in requests:
+                self._answer_failure(request, error)
+        else:
+            for request in requests:
+                request.answer.set_result({})
+            log.debug("committed requests=%d seconds=%.4f", len(requests), monotonic() - started)
+
+    def _write(self, requests: list[_Request]) -> None:
+        with writing(self._engine) as connection:
+            events = [event for request in requests for event in request.events]
+            if events:
+                ingest(connection, events, self._memory)
+            refused = [one for request in requests for one in request.refused]
+            if refused:
+                keep(connection, refused)
+        self.commits += 1
+        self.committed += len(events)
+
+    def _answer_failure(self, request: _Request, error: Exception) -> None:
+        self.failures += 1
+        if _is_unavailable(error):
+            log.warning("commit failed error=%r", str(error))
+            request.answer.set_exception(Unavailable("The store cannot commit now: send the event again in a second."))
+        elif isinstance(error, RefusedEvent) and len(request.events) == 1:
+            self._quarantine(request, {request.events[0].hash: error})
+        elif len(request.events) > 1:
+            self._commit_one_by_one(request)
+        else:
+            log.error("commit failed unexpectedly", exc_info=error)
+            trouble = RefusedEvent(
+                "The collector could not store this event; it is kept in quarantine (a bug of ours)."
+            )
+            self._quarantine(request, {event.hash: trouble for event in request.events})
+
+    def _commit_one_by_one(self, request: _Request) -> None:
+        """A request of many events, one of which cannot be stored: it must not harm its neighbours."""
+        refusals: dict[bytes, RefusedEvent] = {}
+        parts = [_Request([event], (), len(event.raw)) for event in request.events]
+        parts.append(_Request((), request.refused, 0))
+        for part in parts:
+            part.answer.set_running_or_notify_cancel()
+            self._commit([part])
+            try:
+                refusals.update(part.answer.result())
+            except Unavailable as error:
+                request.answer.set_exception(error)
+                return
+        request.answer.set_result(refusals)
+
+    def _quarantine(self, request: _Request, refusals: dict[bytes, RefusedEvent]) -> None:
+        kept = [Refused(event.raw, refusals[event.hash]) for event in request.events]
+        try:
+            with writing(self._engine) as connection:
+                keep(connection, [*kept, *request.refused])
+        except DBAPIError as error:
+            log.warning("quarantine failed error=%r", str(error))
+            request.answer.set_exception(Unavailable("The store cannot commit now: send the event again in a second."))
+        else:
+            request.answer.set_result(refusals)
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """Whether the store as a whole cannot commit (locked, full, gone), rather than this event."""
+    return isinstance(error, OperationalError | OSError) or type(error).__name__ in _DRIVER_TROUBLE
+
+
+# the driver's own classes, where a statement went past SQLAlchemy (store/rows.py); psycopg may not be installed
+_DRIVER_TROUBLE = {
+    "OperationalError",
+    "AdminShutdown",
+    "LockNotAvailable",
+    "DiskFull",
+    "QueryCanceled",
+    "InterfaceError",
+}
