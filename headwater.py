@@ -1,0 +1,126 @@
+"""The command line: one group of commands, each imported when it is called.
+
+A command is a thin shell over a Python method; what all of them share is here: how a failure is told, and what a
+collector's address looks like. Only click is imported, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import click
+
+from lineage.errors import HeadwaterError
+
+#: Each command's place and short help, in the order of a newcomer's needs. A test holds the help to the command's own.
+COMMANDS = {
+    "demo": ("demo.command:demo", "Run a real pipeline into a collector and show what came of it."),
+    "run": ("emitter.commands.run:run", "Run a pipeline's assets and record their lineage."),
+    "graph": ("emitter.commands.graph:graph", "Draw the lineage of a pipeline, or of a node in a collector."),
+    "serve": ("collector.commands.serve:serve", "Start the collector, which stores lineage and answers questions."),
+    "import": ("collector.commands.import_:import_", "Load a file of OpenLineage events, one event a line."),
+}
+
+EXIT_CODES = """\b
+Exit codes:
+  0  everything went well
+  1  an asset failed, or something was refused or could not be reached
+  2  the command was not used as it should be
+"""
+
+
+class Failure(click.ClickException):
+    """A failure told in one red paragraph on stderr."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        colour = False if os.environ.get("NO_COLOR") else None
+        click.secho("Error: ", fg="red", bold=True, nl=False, err=True, file=file, color=colour)
+        click.secho(self.format_message(), fg="red", err=True, file=file, color=colour)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            close = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(COMMANDS)}."
+            ctx.fail(f"No command is called '{args[0]}'; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HeadwaterError as error:
+            raise Failure(str(error)) from error
+
+
+class CollectorAddress(click.ParamType):
+    """A collector's address, ``http://host:port`` with or without a path before ``/api/v1``."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip()
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            good = False
+        if not good or parts.query or parts.fragment:
+            self.fail(f"{text!r} is no collector's address; write it like http://127.0.0.1:5000", param, ctx)
+        # producers are given …/api/v1/lineage, so people paste that here too
+        for ending in ("/", "/api/v1/lineage", "/api/v1", "/"):
+            text = text.removesuffix(ending)
+        return text
+
+
+COLLECTOR = CollectorAddress()
+
+
+def examples(*lines: str, after: Sequence[str] = ()) -> str:
+    """A command's epilog: example lines that work as they stand, then the exit codes; click must not wrap them."""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return "\n\n".join(["\b\nExamples:\n" + shown, *after, EXIT_CODES])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="\b\nStart here:\n  headwater demo\n  headwater run --help\n\n" + EXIT_CODES,
+)
+@click.version_option(package_name="headwater", prog_name="headwater", message="%(prog)s %(version)s")
+def main() -> None:
+    """Data lineage that one person can run and a company can grow on.
+
+    Python functions become versioned, checked data assets that record where their data came from; a collector takes
+    OpenLineage events from them, from Spark, dbt, Airflow and Flink, and answers what depends on what.
+    """
+
+
+if __name__ == "__main__":
+    # the commands import this module by its name: run that one, not a second copy called __main__
+    importlib.import_module("headwater").main(prog_name="headwater")

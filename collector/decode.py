@@ -6,7 +6,7 @@ exactly what ``EventSchema`` refuses; a property test holds the two together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import orjson
@@ -16,12 +16,25 @@ from collector.errors import BadTime, RefusedBody, RefusedEvent
 from collector.keys import content_hash, microseconds
 
 MAX_DEPTH = 128  # levels of nesting in one event
+_FACET_LEVEL = 4  # event, inputs, dataset, facets
+_ENVELOPE_BYTES = 2_048  # with less than this outside the facets, nothing there nests too deep unseen
 MAX_DATASETS = 10_000  # inputs and outputs of one event
 BOM = b"\xef\xbb\xbf"
 
 EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 
-Facets = dict[str, Raw]
+
+class Body(NamedTuple):
+    """A facet's raw JSON, and the content hash that stands for it."""
+
+    digest: bytes
+    raw: bytes
+
+
+if TYPE_CHECKING:
+    Facets = dict[str, Body]
+else:
+    Facets = dict[str, Raw]  # what msgspec decodes; ``decode`` puts a Body in the place of each
 
 
 class Dataset(msgspec.Struct):
@@ -90,9 +103,12 @@ def decode(raw: bytes) -> Event:
         raw = raw[len(BOM) :]
     try:
         envelope = _envelope.decode(raw)
-        orjson.loads(raw)  # msgspec leaves the facets' own bytes unread: bad UTF-8, 1e400
-    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError):
+        raw.decode()  # msgspec leaves the facets' own bytes unread
+        facet_bytes = _hash_bodies(envelope)
+    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise _reworded(raw) from None
+    if len(raw) - facet_bytes > _ENVELOPE_BYTES and is_deeper(raw, MAX_DEPTH):
+        raise _too_deep()
     kind = _kind(envelope)
     if kind is None or not _has_identity(envelope):
         raise _reworded(raw)
@@ -109,9 +125,68 @@ def decode(raw: bytes) -> Event:
         raise _reworded(raw) from None
     if len(envelope.inputs or ()) + len(envelope.outputs or ()) > MAX_DATASETS:
         raise _reworded(raw)
-    if is_deeper(raw, MAX_DEPTH):
-        raise RefusedEvent(f"The event is nested deeper than {MAX_DEPTH} levels: flatten the facet that nests so deep.")
     return Event(raw, content_hash(raw), kind, time_us, event_type, envelope)
+
+
+def _hash_bodies(envelope: Envelope) -> int:
+    """Put a Body in the place of each facet's raw bytes; returns how many bytes they are.
+
+    Raises JSONDecodeError where one is not JSON (1e400, a lone surrogate), RefusedEvent where one is nested too deep.
+    """
+    size = 0
+    for part in (envelope.run, envelope.job):
+        if part is not None and part.facets:
+            size += _replace_bodies(part.facets)
+    for dataset in (envelope.dataset, *(envelope.inputs or ()), *(envelope.outputs or ())):
+        if dataset is not None:
+            for facets in (dataset.facets, dataset.inputFacets, dataset.outputFacets):
+                if facets:
+                    size += _replace_bodies(facets)
+    return size
+
+
+def _replace_bodies(facets: Facets) -> int:
+    size = 0
+    for name, value in facets.items():
+        raw = bytes(value)  # type: ignore[arg-type]
+        size += len(raw)
+        facets[name] = (_small_bodies.get(raw) or _small_body(raw)) if len(raw) <= _SMALL_BYTES else _large_body(raw)
+    return size
+
+
+# Facets come again and again: what was read once need be neither parsed nor hashed again. Small ones are known by their
+# bytes, large ones by their hash; both forget everything when full, which costs less than keeping an order.
+_SMALL_BYTES, _MOST_BODIES = 1_024, 50_000
+_small_bodies: dict[bytes, Body] = {}
+_large_digests: set[bytes] = set()
+
+
+def _small_body(raw: bytes) -> Body:
+    _check_body(raw)
+    if len(_small_bodies) >= _MOST_BODIES:
+        _small_bodies.clear()
+    body = _small_bodies[raw] = Body(content_hash(raw), raw)
+    return body
+
+
+def _large_body(raw: bytes) -> Body:
+    digest = content_hash(raw)
+    if digest not in _large_digests:
+        _check_body(raw)
+        if len(_large_digests) >= _MOST_BODIES:
+            _large_digests.clear()
+        _large_digests.add(digest)
+    return Body(digest, raw)
+
+
+def _check_body(raw: bytes) -> None:
+    orjson.loads(raw)
+    if is_deeper(raw, MAX_DEPTH - _FACET_LEVEL):
+        raise _too_deep()
+
+
+def _too_deep() -> RefusedEvent:
+    return RefusedEvent(f"The event is nested deeper than {MAX_DEPTH} levels: flatten the facet that nests so deep.")
 
 
 def split_batch(raw: bytes) -> list[bytes]:

@@ -25,24 +25,18 @@ DESCRIBED = 0  # the "job" of column edges that a DatasetEvent gave
 Uses = dict[tuple[int, int], FacetSet]  # (direction, dataset id) → its facets
 
 
-def refresh_edges(rows: Rows, touched: Collection[int], jobs: dict[int, JobFacts], described: Collection[int]) -> None:
-    """Make the edges of the ``touched`` jobs anew, and the column edges of the ``described`` datasets.
+def refresh_edges(rows: Rows, renamed: Collection[int], jobs: dict[int, JobFacts], described: Collection[int]) -> None:
+    """Make the edges of ``jobs`` and of the ``renamed`` ones anew, and the column edges of the ``described`` datasets.
 
-    ``jobs`` holds the merged facts of the jobs of this commit; touched ones that it lacks are added to it, and each
-    gets its newest runs. Nothing is written where nothing changed.
+    ``jobs`` are the touched jobs of this commit, with their newest runs; ``renamed`` ones that it lacks are added.
+    Nothing is written where nothing changed.
     """
-    touched = set(touched) - {DESCRIBED}
-    missing = touched - jobs.keys()
-    for row in rows.load(tables.job, "id", missing):
+    for row in rows.load(tables.job, "id", set(renamed) - jobs.keys() - {DESCRIBED}):
         jobs[row[0]] = JobFacts(*row[:-1], unpack_facets(row[-1]))
-    touched &= jobs.keys()
-    for job_id, latest, reader, writer in rows.newest_runs(touched):
-        job = jobs[job_id]
-        job.latest_run, job.input_run, job.output_run = latest, reader, writer
-    uses = _current_uses(rows, [jobs[job_id] for job_id in touched])
+    uses = _current_uses(rows, jobs.values())
     canonical = _canonical(rows, {dataset for sides in uses.values() for _, dataset in sides} | set(described))
     wanted = _wanted_edges(uses, canonical)
-    stored = {row[:3]: row for row in rows.load(tables.edge, "job_id", touched)}
+    stored = {row[:3]: row for row in rows.load(tables.edge, "job_id", jobs)}
     gone = [key for key in stored if key not in wanted]
     changed = [row for key, row in wanted.items() if stored.get(key) != row]
     rows.delete(tables.edge, ("job_id", "direction", "dataset_id"), gone)

@@ -10,12 +10,16 @@ from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
-from msgspec import Raw
 
-from collector.decode import Job, Run
+from collector.decode import Body, Job, Run
 from collector.keys import clean_name
 
-FacetsByName = Mapping[str, Raw] | None
+FacetsByName = Mapping[str, Body] | None
+
+# Most datasets carry none of these, and one look says so.
+IDENTIFYING = frozenset(
+    ("version", "headwater_checksum", "headwater_assetVersion", "symlinks", "lifecycleStateChange", "columnLineage")
+)
 
 
 class NominalTime(msgspec.Struct):
@@ -120,7 +124,7 @@ T = TypeVar("T")
 _decoders: dict[type, msgspec.json.Decoder] = {}
 
 
-def read(raw: bytes | Raw, kind: type[T]) -> T | None:
+def read(raw: bytes, kind: type[T]) -> T | None:
     """The facet body as ``kind``; None where it has another shape or is deleted (``"_deleted": true``)."""
     decoder = _decoders.get(kind)
     if decoder is None:
@@ -132,8 +136,8 @@ def read(raw: bytes | Raw, kind: type[T]) -> T | None:
 
 
 def _facet(facets: FacetsByName, name: str, kind: type[T]) -> T | None:
-    raw = facets.get(name) if facets else None
-    return None if raw is None else read(raw, kind)
+    body = facets.get(name) if facets else None
+    return None if body is None else read(body.raw, kind)
 
 
 def nominal_time_of(facets: FacetsByName) -> NominalTime | None:
@@ -199,13 +203,13 @@ def aliases_of(facets: FacetsByName) -> list[tuple[str, str]]:
 
 def origins_of(facets: FacetsByName) -> frozenset[tuple[str, str]]:
     """(namespace, name) of every dataset that the dataset's ``columnLineage`` names as an origin."""
-    raw = facets.get("columnLineage") if facets else None
-    return _origins(bytes(raw)) if raw is not None else frozenset()
+    body = facets.get("columnLineage") if facets else None
+    return _origins(body) if body is not None else frozenset()
 
 
-@lru_cache(maxsize=256)  # one facet comes with every event of a run, and with every run of a job
-def _origins(raw: bytes) -> frozenset[tuple[str, str]]:
-    lineage = read(raw, ColumnLineage)
+@lru_cache(maxsize=1_024)  # one facet comes with every event of a run, and with every run of a job
+def _origins(body: Body) -> frozenset[tuple[str, str]]:
+    lineage = read(body.raw, ColumnLineage)
     if lineage is None:
         return frozenset()
     origins = [*(lineage.dataset or ())]

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from collector import keys
-from collector.decode import Dataset, Event, Job, Run
+from collector.decode import Body, Dataset, Event, Job, Run
 from collector.facets import (
+    IDENTIFYING,
     NominalTime,
     Parent,
     aliases_of,
@@ -307,12 +308,13 @@ class Facts:
         for extra in (dataset.inputFacets, dataset.outputFacets):
             if extra:
                 merge_facets(facets, self._facets(event, extra, IO_PREFIX))
-        for alias_namespace, alias_name in aliases_of(dataset.facets):
-            alias = self._name_dataset(event, alias_namespace, alias_name)
-            if alias != dataset_id:
-                self.aliases.add((dataset_id, alias))
-        for origin_namespace, origin_name in origins_of(dataset.facets):
-            self._name_dataset(event, origin_namespace, origin_name)
+        if _identifies(dataset):
+            for alias_namespace, alias_name in aliases_of(dataset.facets):
+                alias = self._name_dataset(event, alias_namespace, alias_name)
+                if alias != dataset_id:
+                    self.aliases.add((dataset_id, alias))
+            for origin_namespace, origin_name in origins_of(dataset.facets):
+                self._name_dataset(event, origin_namespace, origin_name)
         return DatasetFacts(
             id=dataset_id,
             namespace_id=self._namespace(namespace),
@@ -320,7 +322,7 @@ class Facts:
             created_us=event.time_us,
             updated_us=event.time_us,
             canonical_id=dataset_id,
-            lifecycle=lifecycle_of(dataset.facets),
+            lifecycle=lifecycle_of(dataset.facets) if _identifies(dataset) else None,
             facets=facets,
         )
 
@@ -335,24 +337,20 @@ class Facts:
 
     def _use(self, event: Event, direction: int, dataset: Dataset) -> tuple[Side, UseFacts]:
         facts = self._dataset(event, dataset)
-        use = UseFacts(
-            first_us=event.time_us,
-            version=version_of(dataset.facets),
-            checksum=checksum_of(dataset.facets),
-            code_version=code_version_of(dataset.facets),
-            facets=dict(facts.facets),
-        )
+        use = UseFacts(event.time_us, None, None, None, dict(facts.facets))
+        if _identifies(dataset):
+            use.version = version_of(dataset.facets)
+            use.checksum = checksum_of(dataset.facets)
+            use.code_version = code_version_of(dataset.facets)
         _merge_into(self.datasets, facts.id, facts)
         return (direction, facts.id), use
 
-    def _facets(self, event: Event, facets: dict[str, msgspec.Raw] | None, prefix: str = "") -> FacetSet:
+    def _facets(self, event: Event, facets: dict[str, Body] | None, prefix: str = "") -> FacetSet:
         if not facets:
             return {}
         entries: FacetSet = {}
-        for name, raw in facets.items():
-            body = bytes(raw)
-            digest = keys.content_hash(body)
-            self.bodies[digest] = body
+        for name, (digest, raw) in facets.items():
+            self.bodies[digest] = raw
             entries[prefix + name] = (event.time_us, int.from_bytes(digest[:7], "big"), digest)
         return entries
 
@@ -367,6 +365,11 @@ def facet_entries(facts: Facts) -> Iterator[FacetSet]:
     for _, sides in facts.declared.values():
         yield from sides.values()
     yield from facts.described.values()
+
+
+def _identifies(dataset: Dataset) -> bool:
+    """Whether the dataset carries any facet that says more than what to show."""
+    return bool(dataset.facets) and not IDENTIFYING.isdisjoint(dataset.facets or ())
 
 
 def _merge_into(known: dict[Any, Any], key: Any, facts: Any) -> None:

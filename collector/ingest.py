@@ -19,6 +19,7 @@ from collector.edges import DESCRIBED, refresh_edges
 from collector.errors import RefusedEvent
 from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, facet_entries, merge_facets
 from collector.names import refresh_names
+from collector.newest import choose_newest_runs
 from collector.packing import compress, pack_facets, unpack_facets
 from collector.store.rows import Row, Rows, rows_of
 from collector.tables import OUTPUT
@@ -69,9 +70,9 @@ def ingest(connection: Connection, events: Sequence[Event], memory: Memory, rece
         "COALESCE((SELECT MAX(id) FROM run), 0)"
     )[0]
     memory.forget_if_older(epoch)
-    unique = {event.hash: event for event in events}
-    for (known,) in rows.load(tables.event, "hash", unique, ("hash",)):
-        del unique[bytes(known)]
+    unique = {(event.time_us, event.hash): event for event in events}
+    for known in rows.load_pairs(tables.event, ("time_us", "hash"), unique):
+        del unique[known]
     if not unique:
         return 0
     now = time_ns() // 1_000 if received_us is None else received_us
@@ -91,18 +92,18 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
     _name_bodies(rows, facts, memory, next_body)
     _put_namespaces(rows, facts, memory)
     _put_datasets(rows, facts)
-    run_ids, touched = _put_runs(rows, facts, next_run)
-    _put_uses(rows, facts, run_ids)
-    jobs = _merge_jobs(rows, facts)
+    runs, touched, moved_back = _put_runs(rows, facts, next_run)
+    _put_uses(rows, facts, {run.run_key: run_id for run_id, run in runs.items()})
+    jobs = _merge_jobs(rows, facts, touched)
     _put_declared(rows, facts, jobs)
-    touched.update(facts.declared)
+    choose_newest_runs(rows, jobs, runs, moved_back)
     renamed = refresh_names(rows, facts.aliases)
     described = set(facts.described)
     if DESCRIBED in renamed:
         described.update(
             dataset for (dataset,) in rows.load(tables.declared_dataset, "job_id", (DESCRIBED,), ("dataset_id",))
         )
-    refresh_edges(rows, touched | renamed, jobs, described)
+    refresh_edges(rows, renamed, jobs, described)
     rows.put(tables.job, [_job_row(job) for job in jobs.values()])
 
 
@@ -165,12 +166,12 @@ def _dataset_row(dataset: DatasetFacts) -> Row:
     return (*msgspec.structs.astuple(dataset)[:-1], pack_facets(dataset.facets))
 
 
-def _merge_jobs(rows: Rows, facts: Facts) -> dict[int, JobFacts]:
-    """The jobs of ``facts`` merged with what is stored; put later, with their newest runs."""
+def _merge_jobs(rows: Rows, facts: Facts, touched: set[int]) -> dict[int, JobFacts]:
+    """The jobs of ``facts`` merged with what is stored, and the ``touched`` ones; put later, with their newest runs."""
     jobs = dict(facts.jobs)
-    for row in rows.load(tables.job, "id", facts.jobs):
+    for row in rows.load(tables.job, "id", facts.jobs.keys() | touched):
         stored = JobFacts(*row[:-1], unpack_facets(row[-1]))
-        incoming = facts.jobs[stored.id]
+        incoming = facts.jobs.get(stored.id, stored)
         _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
         previous = stored.declared_stamp
         stored.merge(incoming)
@@ -192,27 +193,31 @@ def _check_same(stored: str, name: str, same_namespace: bool = True) -> None:
 # --- runs and what they read and wrote -------------------------------------------------------------------------------
 
 
-def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[bytes, int], set[int]]:
-    """Returns the id of every run of ``facts`` by its key, and the jobs whose newest runs may have changed."""
-    ids: dict[bytes, int] = {}
-    touched = {run.job_id for run in facts.runs.values()}
-    merged: list[Row] = []
+def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFacts], set[int], set[int]]:
+    """Returns the merged runs of ``facts`` by their ids, the jobs that they belong to or did before, and the ids of the
+    runs that turned out to have begun earlier than was known."""
+    runs: dict[int, RunFacts] = {}
+    changed: list[Row] = []
+    new = dict(facts.runs)
+    touched: set[int] = set()
+    moved_back: set[int] = set()
     for row in rows.load(tables.run, "run_key", facts.runs):
         run_id, *values, packed = row
-        stored = RunFacts(*values, unpack_facets(packed))
-        ids[stored.run_key] = run_id
+        runs[run_id] = stored = RunFacts(*values, unpack_facets(packed))
         touched.add(stored.job_id)
-        stored.merge(facts.runs[stored.run_key])
+        incoming = new.pop(stored.run_key)
+        if incoming.created_us < stored.created_us:
+            moved_back.add(run_id)
+        stored.merge(incoming)
         new_row = _run_row(run_id, stored)
         if new_row != row:
-            merged.append(new_row)
-    for run_key, run in facts.runs.items():
-        if run_key not in ids:
-            ids[run_key] = next_run
-            merged.append(_run_row(next_run, run))
-            next_run += 1
-    rows.put(tables.run, merged)
-    return ids, touched
+            changed.append(new_row)
+    for run_id, run in enumerate(new.values(), next_run):
+        runs[run_id] = run
+        changed.append(_run_row(run_id, run))
+    rows.put(tables.run, changed)
+    touched.update(run.job_id for run in runs.values())
+    return runs, touched, moved_back
 
 
 def _run_row(run_id: int, run: RunFacts) -> Row:

@@ -5,7 +5,7 @@
 
 Times are microseconds since 1970 UTC. A namespace's, dataset's or job's id is a hash of its name (``keys.py``), so that
 two collectors, or a rebuild, give the same thing the same id without asking the database. A *stamp* is 16 bytes that
-sort by (event time, content hash). A *facet set* is a msgpack list of ``[name, time_us, tie, body_id]``.
+sort by (event time, content hash). A *facet set* is a msgpack map of ``name: [time_us, tie, body_id]``.
 """
 
 from __future__ import annotations
@@ -46,12 +46,14 @@ event = Table(
     "event",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),  # commit order
-    Column("hash", Bytes(16), nullable=False, unique=True),  # of the raw body: the same body counts once
+    Column("hash", Bytes(16), nullable=False),  # of the raw body: the same body counts once
     Column("kind", String(8), nullable=False),  # run | job | dataset
     Column("event_type", String(8)),  # START RUNNING COMPLETE ABORT FAIL OTHER, run events only
-    Column("time_us", BigInteger, nullable=False, index=True),  # eventTime
+    Column("time_us", BigInteger, nullable=False),  # eventTime
     Column("received_us", BigInteger, nullable=False),
     Column("body", Bytes, nullable=False),  # zstd of the raw JSON
+    # one index for both questions, "events by time" and "seen before?": new events land side by side in it
+    Index("uq_event_time_hash", "time_us", "hash", unique=True),
 )
 
 quarantine = Table(
@@ -140,22 +142,6 @@ run = Table(
     Column("facets", Bytes, nullable=False),
     Index("ix_run_newest", "job_id", "created_us", "run_key"),
     Index("ix_run_parent", "parent_key", sqlite_where=text("parent_key IS NOT NULL")),
-    Index(
-        "ix_run_inputs",
-        "job_id",
-        "created_us",
-        "run_key",
-        sqlite_where=text("has_inputs"),
-        postgresql_where=text("has_inputs"),
-    ),
-    Index(
-        "ix_run_outputs",
-        "job_id",
-        "created_us",
-        "run_key",
-        sqlite_where=text("has_outputs"),
-        postgresql_where=text("has_outputs"),
-    ),
 )
 
 # What a run read and wrote: a union over its events. An OUTPUT row is a dataset version.

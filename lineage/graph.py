@@ -24,8 +24,8 @@ class Node:
     """A dataset, job, column or run.
 
     ``id`` is ``str(NodeId)`` in the collector and the asset's node id in the emitter; a FIELD has its dataset's name in
-    ``name``. ``status`` (failed, unchanged, stale, added, removed, changed) colours the node in a diagram, ``detail`` is
-    a second line of its label.
+    ``name``. ``status`` (failed, unchanged, stale, added, removed, changed) colours the node in a diagram; ``detail``
+    is a second line of its label.
     """
 
     id: str
@@ -124,6 +124,14 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph of {len(self._nodes)} nodes, {len(self._edges)} edges, {self._missing} missing>"
+
+    def parents(self, node_id: str) -> list[str]:
+        """Return the ids that have an edge to a node, by name; UnknownNode if the graph does not hold it."""
+        return [self._ids[rank] for rank in self._parents[self._rank_of(node_id)]]
+
+    def children(self, node_id: str) -> list[str]:
+        """Return the ids that a node has an edge to, by name; UnknownNode if the graph does not hold it."""
+        return [self._ids[rank] for rank in self._children[self._rank_of(node_id)]]
 
     def upstream(self, node_id: str, depth: int | None = None) -> list[str]:
         """Return the ids of what a node is made from, nearest first, then by name; never the node itself.

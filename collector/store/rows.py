@@ -56,8 +56,8 @@ class Rows(ABC):
         """Delete the rows whose ``columns`` equal one of ``keys``."""
 
     @abstractmethod
-    def newest_runs(self, jobs: Collection[int]) -> list[Row]:
-        """(job id, its newest run, its newest run that read, its newest run that wrote) for each; None where none."""
+    def load_pairs(self, table: Table, columns: tuple[str, str], keys: Collection[Row]) -> list[Row]:
+        """The values of ``columns`` of those rows where the two equal one of ``keys``."""
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The answer to a statement of the caller's own, in the driver's own parameter style."""
@@ -70,10 +70,7 @@ class SqliteRows(Rows):
     def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
         found: list[Row] = []
         for chunk in chunks(keys, CHUNK):
-            # lists padded to powers of two leave ten statements to prepare, not five hundred
-            size = 1 << (len(chunk) - 1).bit_length()
-            chunk.extend(chunk[-1:] * (size - len(chunk)))
-            sql = _select(table, column, tuple(columns or ())) + f" IN ({','.join('?' * size)})"
+            sql = _select(table, column, tuple(columns or ())) + f" IN ({','.join('?' * _pad(chunk))})"
             found.extend(self.cursor.execute(sql, chunk))
         return found
 
@@ -90,13 +87,12 @@ class SqliteRows(Rows):
             where = " AND ".join(f'"{column}" = ?' for column in columns)
             self.cursor.executemany(f'DELETE FROM "{table.name}" WHERE {where}', keys)
 
-    def newest_runs(self, jobs: Collection[int]) -> list[Row]:
+    def load_pairs(self, table: Table, columns: tuple[str, str], keys: Collection[Row]) -> list[Row]:
         found: list[Row] = []
-        for chunk in chunks(jobs, CHUNK):
-            size = 1 << (len(chunk) - 1).bit_length()
-            chunk.extend(chunk[-1:] * (size - len(chunk)))
-            sql = _NEWEST_RUNS.format(f"(VALUES {','.join(['(?)'] * size)})").replace("j.id", "j.column1")
-            found.extend(self.cursor.execute(sql, chunk))
+        for chunk in chunks(keys, CHUNK):
+            values = ",".join(["(?,?)"] * _pad(chunk))
+            sql = _join(table, columns).format(f"(VALUES {values}) AS k", "column1", "column2")
+            found.extend(self.cursor.execute(sql, [value for key in chunk for value in key]))
         return found
 
 
@@ -130,26 +126,32 @@ class PostgresRows(Rows):
         sql = f'DELETE FROM "{table.name}" WHERE ({names}) IN (SELECT * FROM unnest({arrays}))'
         self.cursor.execute(sql, [list(column) for column in zip(*keys, strict=True)])
 
-    def newest_runs(self, jobs: Collection[int]) -> list[Row]:
-        if not jobs:
+    def load_pairs(self, table: Table, columns: tuple[str, str], keys: Collection[Row]) -> list[Row]:
+        if not keys:
             return []
-        return self.fetch(_NEWEST_RUNS.format("unnest(%s::bigint[])").replace("AS j", "AS j(id)"), (list(jobs),))
-
-
-# Each is one step down an index that ends in (created_us, run_key).
-_NEWEST_RUNS = (
-    "SELECT j.id, "
-    + ", ".join(
-        f"(SELECT id FROM run WHERE job_id = j.id{also} ORDER BY created_us DESC, run_key DESC LIMIT 1)"
-        for also in ("", " AND has_inputs", " AND has_outputs")
-    )
-    + " FROM {} AS j"
-)
+        arrays = ", ".join(f"%s::{_postgres_type(table, column)}[]" for column in columns)
+        sql = _join(table, columns).format(f"unnest({arrays}) AS k(a, b)", "a", "b")
+        return self.fetch(sql, [list(column) for column in zip(*keys, strict=True)])
 
 
 def rows_of(connection: Connection) -> Rows:
     """The rows of ``connection``'s transaction, in its engine's way."""
     return SqliteRows(connection) if connection.dialect.name == "sqlite" else PostgresRows(connection)
+
+
+def _pad(chunk: list[Any]) -> int:
+    """Repeat the last key up to a power of two: that leaves ten statements to prepare, not five hundred."""
+    size = 1 << (len(chunk) - 1).bit_length()
+    chunk.extend(chunk[-1:] * (size - len(chunk)))
+    return size
+
+
+@cache
+def _join(table: Table, columns: tuple[str, str]) -> str:
+    a, b = columns
+    return (
+        f'SELECT DISTINCT t."{a}", t."{b}" FROM {{}} JOIN "{table.name}" AS t ON t."{a}" = k.{{}} AND t."{b}" = k.{{}}'
+    )
 
 
 @cache

@@ -84,9 +84,8 @@ def upgrade() -> None:
         sa.Column("received_us", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
-        sa.UniqueConstraint("hash", name=op.f("uq_event_hash")),
     )
-    op.create_index(op.f("ix_event_time_us"), "event", ["time_us"], unique=False)
+    op.create_index("uq_event_time_hash", "event", ["time_us", "hash"], unique=True)
     op.create_table(
         "facet_body",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -153,23 +152,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sa.UniqueConstraint("run_key", name=op.f("uq_run_run_key")),
     )
-    op.create_index(
-        "ix_run_inputs",
-        "run",
-        ["job_id", "created_us", "run_key"],
-        unique=False,
-        sqlite_where=sa.text("has_inputs"),
-        postgresql_where=sa.text("has_inputs"),
-    )
     op.create_index("ix_run_newest", "run", ["job_id", "created_us", "run_key"], unique=False)
-    op.create_index(
-        "ix_run_outputs",
-        "run",
-        ["job_id", "created_us", "run_key"],
-        unique=False,
-        sqlite_where=sa.text("has_outputs"),
-        postgresql_where=sa.text("has_outputs"),
-    )
     op.create_index(
         "ix_run_parent", "run", ["parent_key"], unique=False, sqlite_where=sa.text("parent_key IS NOT NULL")
     )

@@ -1,0 +1,60 @@
+"""Whether an asset has to run, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from emitter.errors import EmitterError
+from emitter.io import Stored
+from emitter.metadata import Materialization
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What an asset's output would be made from now: its versions, and each upstream asset's checksum."""
+
+    version: str
+    code_version: str
+    checks_version: str
+    upstream: Mapping[str, str]
+
+
+def reason_to_run(
+    current: Current, last: Materialization | None, stored: Callable[[], Stored | None], *, force: bool = False
+) -> str | None:
+    """Why the asset must run; None if its stored output is what running it would make again.
+
+    `last` is its latest materialization. `stored` is asked last, since looking at the output may mean to hash it.
+    """
+    if force:
+        return "forced"
+    if last is None:
+        return "first materialization"
+    if current.version != last.version:
+        return f"version changed {last.version} → {current.version}"
+    if current.code_version != last.code_version:
+        return "code changed"
+    if reason := _upstream_reason(current.upstream, last):
+        return reason
+    if current.checks_version != last.checks_version:
+        return "checks changed"
+    try:
+        found = stored()
+    except EmitterError:
+        return "output cannot be read"
+    if found is None:
+        return "output missing"
+    return None if found.checksum == last.stored_checksum else "output changed on disk"
+
+
+def _upstream_reason(upstream: Mapping[str, str], last: Materialization) -> str | None:
+    read = {name: version["checksum"] for name, version in last.lineage.items()}
+    for what, names in (
+        ("changed", [name for name in upstream if name in read and upstream[name] != read[name]]),
+        ("added", [name for name in upstream if name not in read]),
+        ("removed", [name for name in read if name not in upstream]),
+    ):
+        if names:
+            return f"upstream {', '.join(names)} {what}"
+    return None

@@ -1,0 +1,267 @@
+"""OpenLineage events of a materialization: functions from values to events, which touch nothing.
+
+This module imports the OpenLineage client, which takes a moment: import it only where events are wanted.
+"""
+
+from __future__ import annotations
+
+import platform
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import (
+    DatasetFacet,
+    JobFacet,
+    OutputDatasetFacet,
+    RunFacet,
+    data_quality_assertions_dataset,
+    dataset_version_dataset,
+    documentation_dataset,
+    documentation_job,
+    error_message_run,
+    job_type_job,
+    output_statistics_output_dataset,
+    ownership_dataset,
+    ownership_job,
+    parent_run,
+    processing_engine_run,
+    schema_dataset,
+    source_code_job,
+    source_code_location_job,
+    tags_dataset,
+    tags_job,
+)
+from openlineage.client.generated import test_run
+
+from emitter.assets import Asset
+from emitter.checks import CheckResult
+from emitter.git import git_location
+from emitter.io import DatasetName
+from emitter.metadata import Materialization
+from emitter.runs import RunIdentity, instant
+from emitter.schema import Field
+from facets import PRODUCER
+from facets.asset_version import HeadwaterAssetVersionDatasetFacet
+from facets.checksum import HeadwaterChecksumDatasetFacet
+from facets.materialization import HeadwaterMaterializationRunFacet
+
+_INTEGRATION = "HEADWATER"
+_MAX_STACK_CHARACTERS = 32_000
+_F = TypeVar("_F")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: a status and reason of the headwater_materialization facet, and the error if there was one."""
+
+    status: str
+    reason: str | None = None
+    error: BaseException | None = None
+
+
+def pipeline_event(state: str, at: datetime, run: RunIdentity, ending: Ending | None = None) -> RunEvent:
+    """An event of the whole materialization: `state` is START, COMPLETE, FAIL or ABORT."""
+    facets: dict[str, JobFacet] = {"jobType": _facet(job_type_job.JobTypeJobFacet, "BATCH", _INTEGRATION, "PIPELINE")}
+    return RunEvent(
+        eventType=RunState[state],
+        eventTime=instant(at),
+        producer=PRODUCER,
+        run=Run(run.run_id, _run_facets(ending)),
+        job=Job(run.namespace, run.job, facets),
+    )
+
+
+def asset_event(
+    state: str,
+    at: datetime,
+    run: RunIdentity,
+    parent: RunIdentity,
+    asset: Asset,
+    *,
+    inputs: Sequence[tuple[DatasetName, Materialization]] = (),
+    output: tuple[DatasetName, Materialization] | None = None,
+    checks: Sequence[CheckResult] = (),
+    written: bool = False,
+    ending: Ending | None = None,
+) -> RunEvent:
+    """An event of one asset's run.
+
+    `inputs` carry the version that was read, or is to be. An output is named once it is there, so only COMPLETE has
+    one, since consumers take an output for a version that the run wrote: the version that was made, or for an
+    unchanged asset the one that stays, so that the event says that after this run the dataset is at that version, and
+    claims no new one. Only a run that wrote (`written`) has output statistics. What a failed run's checks found is in
+    its ``test`` facet; a run that never began, because its upstream failed, names no dataset at all.
+    """
+    run_facets = _run_facets(ending) | _parent_facet(parent)
+    if checks:
+        run_facets["test"] = _facet(test_run.TestRunFacet, [_test(check) for check in checks])
+    return RunEvent(
+        eventType=RunState[state],
+        eventTime=instant(at),
+        producer=PRODUCER,
+        run=Run(run.run_id, run_facets),
+        job=Job(run.namespace, run.job, _job_facets(asset)),
+        inputs=[InputDataset(*name, facets=_version_facets(version)) for name, version in inputs],
+        outputs=[_output(asset, *output, checks, written)] if output else [],
+    )
+
+
+def _facet(cls: Callable[..., _F], *args: Any, **fields: Any) -> _F:
+    return cls(*args, producer=PRODUCER, **fields)
+
+
+def _run_facets(ending: Ending | None) -> dict[str, RunFacet]:
+    facets: dict[str, RunFacet] = {
+        "processing_engine": _facet(
+            processing_engine_run.ProcessingEngineRunFacet,
+            version=platform.python_version(),
+            name="Python",
+            openlineageAdapterVersion=PRODUCER.rpartition("/")[2].removeprefix("v"),
+        )
+    }
+    if ending is not None:
+        facets["headwater_materialization"] = HeadwaterMaterializationRunFacet(ending.status, ending.reason)
+        if ending.error is not None:
+            facets["errorMessage"] = _error_facet(ending.error)
+    return facets
+
+
+def _error_facet(error: BaseException) -> RunFacet:
+    stack = "".join(traceback.format_exception(error))
+    return _facet(
+        error_message_run.ErrorMessageRunFacet,
+        message=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        programmingLanguage="PYTHON",
+        # The end says what happened; a deep recursion's middle does not matter.
+        stackTrace=stack[-_MAX_STACK_CHARACTERS:],
+    )
+
+
+def _parent_facet(parent: RunIdentity) -> dict[str, RunFacet]:
+    root = parent_run.Root(parent_run.RootRun(parent.run_id), parent_run.RootJob(parent.namespace, parent.job))
+    run, job = parent_run.Run(parent.run_id), parent_run.Job(parent.namespace, parent.job)
+    return {"parent": _facet(parent_run.ParentRunFacet, run, job, root)}
+
+
+def _job_facets(asset: Asset) -> dict[str, JobFacet]:
+    facets: dict[str, JobFacet] = {
+        "jobType": _facet(job_type_job.JobTypeJobFacet, "BATCH", _INTEGRATION, "ASSET"),
+    }
+    if asset.description:
+        facets["documentation"] = _facet(documentation_job.DocumentationJobFacet, asset.description)
+    if asset.owners:
+        owners = [ownership_job.Owner(owner) for owner in asset.owners]
+        facets["ownership"] = _facet(ownership_job.OwnershipJobFacet, owners)
+    if asset.tags:
+        tags = [tags_job.TagsJobFacetFields(tag, "true", "USER") for tag in asset.tags]
+        facets["tags"] = _facet(tags_job.TagsJobFacet, tags)
+    if asset.source:
+        facets["sourceCode"] = _facet(source_code_job.SourceCodeJobFacet, "PYTHON", asset.source)
+    if asset.location.path and (place := git_location(asset.location.path)):
+        facets["sourceCodeLocation"] = _facet(
+            source_code_location_job.SourceCodeLocationJobFacet,
+            type="git",
+            url=f"{place.url}#L{asset.location.line}",
+            repoUrl=place.repository,
+            path=place.path,
+            version=place.version,
+            branch=place.branch,
+            tag=place.tag,
+        )
+    return facets
+
+
+def _output(
+    asset: Asset, name: DatasetName, made: Materialization, checks: Sequence[CheckResult], written: bool
+) -> OutputDataset:
+    facets = _described(asset) | _version_facets(made)
+    if made.fields:
+        facets["schema"] = _facet(schema_dataset.SchemaDatasetFacet, _schema_fields(made.fields))
+    if checks:
+        # The class derives from InputDatasetFacet, for a run that tests what it reads. These checks are of what the run
+        # wrote, so the facet goes among the dataset's own, where the spec allows any: an input would be a false edge.
+        assertions = [_assertion(check) for check in checks]
+        facets["dataQualityAssertions"] = _facet(
+            data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet, assertions
+        )
+    statistics: dict[str, OutputDatasetFacet] = {}
+    if written:
+        statistics["outputStatistics"] = _facet(
+            output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet, rowCount=made.rows, size=made.bytes
+        )
+    return OutputDataset(*name, facets=facets, outputFacets=statistics)
+
+
+def _described(asset: Asset) -> dict[str, Any]:
+    facets: dict[str, DatasetFacet] = {}
+    if asset.description:
+        facets["documentation"] = _facet(documentation_dataset.DocumentationDatasetFacet, asset.description)
+    if asset.owners:
+        owners = [ownership_dataset.Owner(owner) for owner in asset.owners]
+        facets["ownership"] = _facet(ownership_dataset.OwnershipDatasetFacet, owners)
+    if asset.tags:
+        tags = [tags_dataset.TagsDatasetFacetFields(tag, "true", "USER") for tag in asset.tags]
+        facets["tags"] = _facet(tags_dataset.TagsDatasetFacet, tags)
+    return facets
+
+
+def _version_facets(version: Materialization) -> dict[str, Any]:
+    algorithm, _, value = version.checksum.partition(":")
+    return {
+        "version": _facet(dataset_version_dataset.DatasetVersionDatasetFacet, version.checksum),
+        "headwater_assetVersion": HeadwaterAssetVersionDatasetFacet(
+            assetVersion=version.version,
+            createdAt=instant(version.created_at),
+            updatedAt=instant(version.updated_at),
+            codeVersion=version.code_version,
+            dataVersion=version.checksum,
+            previousDataVersion=version.previous_checksum,
+        ),
+        "headwater_checksum": HeadwaterChecksumDatasetFacet(
+            algorithm=algorithm,
+            value=value,
+            hashed=version.hashed,
+            sizeBytes=version.bytes if version.hashed == "file" else None,
+            rows=version.rows,
+        ),
+    }
+
+
+def _schema_fields(fields: Iterable[Field]) -> list[schema_dataset.SchemaDatasetFacetFields]:
+    return [
+        schema_dataset.SchemaDatasetFacetFields(
+            one.name, one.type, one.description, ordinal_position=position, fields=_schema_fields(one.fields)
+        )
+        for position, one in enumerate(fields, start=1)
+    ]
+
+
+def _assertion(check: CheckResult) -> data_quality_assertions_dataset.Assertion:
+    return data_quality_assertions_dataset.Assertion(
+        assertion=check.assertion,
+        success=check.success,
+        column=check.column,
+        severity=check.severity,
+        name=check.name,
+        description=check.message,
+        expected=check.expected,
+        actual=check.actual,
+        params=None,
+    )
+
+
+def _test(check: CheckResult) -> test_run.TestExecution:
+    return test_run.TestExecution(
+        name=check.name,
+        status="pass" if check.success else "fail",
+        severity=check.severity,
+        type=check.assertion,
+        description=check.message,
+        expected=check.expected,
+        actual=check.actual,
+        params=None,
+    )
