@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks import ingest, walk
 from benchmarks.ingest import Settings
 from benchmarks.report import Figure, document, show
+from lineage.errors import HeadwaterError
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {"ingest": ingest.measure, "walk": walk.measure}
 
@@ -43,12 +44,18 @@ def main(
     `--subject raw-append` measures the peer against itself: every rate's ratio must come out near 1.
     """
     progress = Console(stderr=True, highlight=False)
+    closing = Console(width=None if Console().is_terminal else 160)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="headwater-bench-", dir=directory) as folder:
         settings = Settings(Path(folder), seconds, rounds, events, progress.print, db, subject, edges)
-        for name in only or BENCHMARKS:
-            figures += BENCHMARKS[name](settings)
-        show(figures, settings.folder, Console(width=None if Console().is_terminal else 160))
+        try:
+            for name in only or BENCHMARKS:
+                figures.extend(BENCHMARKS[name](settings))
+        except HeadwaterError as error:
+            if figures:
+                show(figures, settings.folder, closing)
+            raise click.ClickException(str(error)) from error
+        show(figures, settings.folder, closing)
         if json_path is not None:
             json_path.write_text(json.dumps(document(figures, settings.folder), indent=1, ensure_ascii=False) + "\n")
 

@@ -109,7 +109,11 @@ def _event(job: dict[str, Any], run_facets: dict[str, Any], inputs: list[Any], o
 def _small_template(job: int) -> tuple[bytes, ...]:
     """A job writes its own two datasets and reads two that jobs before it write: an acyclic graph with hubs."""
     chooser = random.Random(job)
-    reads = [int(2 * job * chooser.random() ** 2) for _ in range(2)] if job else [0, 1]
+    reads: list[int] = [] if job else [0, 1]
+    while len(reads) < 2:
+        number = int(2 * job * chooser.random() ** 2)
+        if number not in reads:
+            reads.append(number)
     inputs = [_small_dataset(number) for number in reads]
     outputs = [_small_dataset(number) for number in (2 * job + 2, 2 * job + 3)]
     name = {"namespace": f"airflow-{job % 12:02d}", "name": f"shop_daily.load_{job:05d}", "facets": {}}

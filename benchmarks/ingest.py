@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import load, processes, prototype
 from benchmarks.events import SHAPES
 from benchmarks.load import Measured, Plan
-from benchmarks.processes import Server
+from benchmarks.processes import Server, ServerFailed, tail
 from benchmarks.report import Figure, Target, median
 
 BATCH = 100  # events in a batch
@@ -94,7 +94,11 @@ class Driver:
             requests=requests,
         )
         before = self.server.cpu_seconds()
-        measured = load.run(plan)
+        try:
+            measured = load.run(plan)
+        except ServerFailed as error:
+            self.server.check()
+            raise ServerFailed(f"{self.server.name}: {error}\n{tail(self.server.log)}") from error
         used = self.server.cpu_seconds() - before
         self._next[mode.shape] = measured.next_event
         self.server.check()

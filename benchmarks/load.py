@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from benchmarks.events import SHAPES, batch
+from benchmarks.processes import ServerFailed
 
 HEAD_END = b"\r\n\r\n"
 IDLE_SECONDS = 0.2
@@ -61,14 +62,11 @@ class Measured:
 
 
 def run(plan: Plan) -> Measured:
-    """Runs the plan in a process of its own. Raises CalledProcessError when that process fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load"],
-        input=json.dumps(asdict(plan)),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
+    """Runs the plan in a process of its own. Raises ServerFailed when the server hung up or could not be reached."""
+    command = [sys.executable, "-m", "benchmarks.load"]
+    done = subprocess.run(command, input=json.dumps(asdict(plan)), capture_output=True, text=True)
+    if done.returncode:
+        raise ServerFailed(done.stderr.strip())
     return Measured(**json.loads(done.stdout))
 
 
@@ -246,5 +244,7 @@ class Round:
 
 
 if __name__ == "__main__":
-    plan = Plan(**json.load(sys.stdin))
-    json.dump(asdict(Round(plan).run()), sys.stdout)
+    try:
+        json.dump(asdict(Round(Plan(**json.load(sys.stdin))).run()), sys.stdout)
+    except ConnectionError as error:
+        sys.exit(f"the load generator gave up: {error}")

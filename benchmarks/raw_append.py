@@ -28,7 +28,7 @@ from granian.log import LogLevels
 
 URL_VARIABLE = "HEADWATER_BENCHMARK_RAW_DB"
 FRONT_VARIABLE = "HEADWATER_BENCHMARK_RAW_FRONT"
-BLOCKING_THREADS = 32
+BLOCKING_THREADS = 64  # as `headwater serve` has
 SUMMARY = b'{"status":"success","summary":{"received":1,"successful":1,"failed":0}}'
 
 
@@ -159,6 +159,7 @@ def main(db: str, port: int, threads: int, front: str) -> None:
         port=port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
+        websockets=False,
         workers=1,
         blocking_threads=threads,
         log_level=LogLevels.error,

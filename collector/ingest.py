@@ -79,7 +79,7 @@ def ingest(connection: Connection, events: Sequence[Event], memory: Memory, rece
     rows.add(
         tables.event,
         [
-            (next_event + n, e.hash, e.kind, e.event_type, e.time_us, now, compress(e.raw))
+            (next_event + n, e.hash, e.kind, e.event_type, e.time_us, now, len(e.raw), compress(e.raw))
             for n, e in enumerate(unique.values(), 1)
         ],
     )

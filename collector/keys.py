@@ -111,5 +111,5 @@ def stamp(time_us: int, content: bytes, rank: int | None = None) -> bytes:
 
 
 def stamp_time(value: bytes) -> int:
-    """The time, in microseconds, that a stamp with a rank holds."""
-    return int.from_bytes(value[1:9], "big") - _OFFSET
+    """The time, in microseconds, that a stamp holds, with or without a rank."""
+    return int.from_bytes(value[-16:-8], "big") - _OFFSET

@@ -51,6 +51,7 @@ event = Table(
     Column("event_type", String(8)),  # START RUNNING COMPLETE ABORT FAIL OTHER, run events only
     Column("time_us", BigInteger, nullable=False),  # eventTime
     Column("received_us", BigInteger, nullable=False),
+    Column("raw_size", Integer, nullable=False),  # bytes of the raw JSON
     Column("body", Bytes, nullable=False),  # zstd of the raw JSON
     # one index for both questions, "events by time" and "seen before?": new events land side by side in it
     Index("uq_event_time_hash", "time_us", "hash", unique=True),

@@ -95,7 +95,7 @@ def not_null(column: str, *, severity: str = "error", blocking: bool = True) -> 
 
     def look(value: Any) -> Outcome:
         nulls = Columns(value).null_count(column)
-        return Outcome(nulls == 0, f"{nulls} missing", f"{nulls} values of '{column}' are missing")
+        return Outcome(nulls == 0, f"{nulls} missing", f"{_values(nulls)} of '{column}' missing")
 
     return _column_check("not_null", column, look, "0 missing", {}, severity, blocking)
 
@@ -110,7 +110,7 @@ def unique(*columns: str, severity: str = "error", blocking: bool = True) -> Che
         return Outcome(
             count == 0,
             f"{count} duplicated",
-            f"{count} values of {_quoted(columns)} come twice or more, such as {example}",
+            f"{_values(count)} of {_quoted(columns)} more than once, such as {example}",
         )
 
     check = _column_check("unique", columns[0], look, "0 duplicated", {"columns": list(columns)}, severity, blocking)
@@ -136,7 +136,7 @@ def between(column: str, low: Any = None, high: Any = None, *, severity: str = "
     def look(value: Any) -> Outcome:
         count, example = Columns(value).outside(column, low, high)
         return Outcome(
-            count == 0, f"{count} outside", f"{count} values of '{column}' are not {expected}, such as {example}"
+            count == 0, f"{count} outside", f"{_values(count)} of '{column}' not {expected}, such as {example}"
         )
 
     return _column_check("between", column, look, expected, {"low": low, "high": high}, severity, blocking)
@@ -151,7 +151,7 @@ def accepted_values(column: str, values: Iterable[Any], *, severity: str = "erro
     def look(value: Any) -> Outcome:
         count, example = Columns(value).not_among(column, accepted)
         return Outcome(
-            count == 0, f"{count} others", f"{count} values of '{column}' are none of {accepted}, such as {example}"
+            count == 0, f"{count} others", f"{_values(count)} of '{column}' none of {accepted}, such as {example}"
         )
 
     return _column_check(
@@ -267,6 +267,10 @@ def _column_check(
         expected=expected,
         params=params,
     )
+
+
+def _values(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
 
 
 def _quoted(columns: tuple[str, ...]) -> str:

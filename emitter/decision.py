@@ -21,11 +21,17 @@ class Current:
 
 
 def reason_to_run(
-    current: Current, last: Materialization | None, stored: Callable[[], Stored | None], *, force: bool = False
+    current: Current,
+    last: Materialization | None,
+    stored: Callable[[], Stored | None],
+    *,
+    force: bool = False,
+    place: str = "on disk",
 ) -> str | None:
     """Why the asset must run; None if its stored output is what running it would make again.
 
-    `last` is its latest materialization. `stored` is asked last, since looking at the output may mean to hash it.
+    `last` is its latest materialization. `stored` is asked last, since looking at the output may mean to hash it;
+    `place` says where it is.
     """
     if force:
         return "forced"
@@ -45,7 +51,7 @@ def reason_to_run(
         return "output cannot be read"
     if found is None:
         return "output missing"
-    return None if found.checksum == last.stored_checksum else "output changed on disk"
+    return None if found.checksum == last.stored_checksum else f"output changed {place}"
 
 
 def _upstream_reason(upstream: Mapping[str, str], last: Materialization) -> str | None:

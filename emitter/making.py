@@ -106,7 +106,8 @@ def _refuse(asset: Asset, checks: tuple[CheckResult, ...]) -> None:
     stopping = [one for one in checks if not one.success and one.blocking and one.severity == "error"]
     if stopping:
         told = "; ".join(f"{one.name}: {one.message}" for one in stopping)
-        raise ChecksFailed(f"asset '{asset.name}' was not stored, since {len(stopping)} checks failed: {told}", checks)
+        count = "a check" if len(stopping) == 1 else f"{len(stopping)} checks"
+        raise ChecksFailed(f"asset '{asset.name}' was not stored, since {count} failed: {told}", checks)
 
 
 def _content(value: Any) -> Digest | ChecksumError:

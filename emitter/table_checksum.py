@@ -104,7 +104,7 @@ def _plain(array: pa.Array) -> pa.Array:
     if is_.is_map(type_):
         entry = pa.struct([("key", type_.key_type), ("value", type_.item_type)])
         return array.cast(pa.list_(entry)).cast(pa.large_list(entry))
-    if is_.is_list(type_) or is_list_view(type_):
+    if is_.is_list(type_):
         return array.cast(pa.large_list(type_.value_type))
     return array
 
@@ -124,8 +124,8 @@ def _hash_array(hasher: Hasher, array: pa.Array) -> None:
     if is_.is_struct(type_):
         for child in array.flatten():
             _hash_array(hasher, _plain(child))
-    elif is_.is_large_list(type_):
-        _hash_values(hasher, pc.fill_null(pc.list_value_length(array), 0), 8)
+    elif is_.is_large_list(type_) or is_list_view(type_):  # casting a view with nulls to a list gives wrong offsets
+        _hash_values(hasher, pc.fill_null(pc.list_value_length(array), 0).cast(pa.int64()), 8)
         _hash_array(hasher, _plain(array.flatten()))
     elif is_.is_fixed_size_list(type_):
         _hash_array(hasher, _plain(array.flatten()))

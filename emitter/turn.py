@@ -15,6 +15,7 @@ from emitter.decision import Current, reason_to_run
 from emitter.emission import Emission
 from emitter.errors import ChecksFailed, OutputMissing, StorageError
 from emitter.graph import AssetGraph
+from emitter.io import MemoryIO
 from emitter.io.protocol import DatasetName, dataset_of, stored_of
 from emitter.making import checks_version, make, user_traceback
 from emitter.metadata import Materialization, MetadataStore
@@ -112,7 +113,9 @@ class Turns:
             last = self._store.latest(turn.run.namespace, asset.name)
             upstream = {name: version.checksum for name, version in turn.inputs.items()}
             current = Current(asset.version, asset.code_version, checks_version(asset), upstream)
-            reason = reason_to_run(current, last, functools.partial(stored_of, asset), force=self._force)
+            place = "in memory" if isinstance(asset.io, MemoryIO) else "on disk"
+            stored = functools.partial(stored_of, asset)
+            reason = reason_to_run(current, last, stored, force=self._force, place=place)
             if reason is None and last is not None:
                 version, status = last, Status.UNCHANGED
             else:

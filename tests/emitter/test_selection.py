@@ -8,6 +8,7 @@ import pytest
 
 from emitter import AssetGraph, asset
 from emitter.errors import SelectionError, UnknownAsset
+from tests.emitter.refusals import refused
 
 
 def made(name: str, *needed: str, **declared: Any) -> Any:
@@ -70,5 +71,5 @@ def test_a_selection_that_means_nothing_is_refused(expression: Any, message: str
 
 
 def test_an_unknown_name_is_refused_with_a_hint() -> None:
-    with pytest.raises(UnknownAsset, match="no asset is called 'ordrs'; did you mean 'orders'?"):
+    with refused(UnknownAsset, "no asset is called 'ordrs'; did you mean 'orders'?"):
         GRAPH.select("+ordrs")

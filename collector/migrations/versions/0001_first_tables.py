@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("event_type", sa.String(length=8), nullable=True),
         sa.Column("time_us", sa.BigInteger(), nullable=False),
         sa.Column("received_us", sa.BigInteger(), nullable=False),
+        sa.Column("raw_size", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
     )

@@ -1,0 +1,1 @@
+"""The collector's commands: ``headwater serve`` and ``headwater import``."""

@@ -1,0 +1,101 @@
+"""Generated histories: small worlds of few names and times, so that everything meets everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.collector.events import JSON, columns, dataset_event, facet, job_event, raw, run_event, schema
+
+NAMES = ("a", "b", "c", "d")
+_times = st.integers(0, 9).map(lambda second: f"2026-01-01T00:00:0{second}Z")
+_names = st.sampled_from(NAMES)
+
+
+def _version(number: int) -> JSON:
+    return {"version": facet(datasetVersion=f"v{number}")}
+
+
+def _asset(number: int) -> JSON:
+    return {
+        "headwater_checksum": facet(algorithm="blake3", value=f"{number:04x}", hashed="file"),
+        "headwater_assetVersion": facet(assetVersion=str(number), codeVersion=f"code{number}"),
+    }
+
+
+def _symlink(name: str) -> JSON:
+    return {"symlinks": facet(identifiers=[{"namespace": "data", "name": name, "type": "TABLE"}])}
+
+
+def _rename(name: str) -> JSON:
+    previous = {"namespace": "data", "name": name}
+    return {"lifecycleStateChange": facet(lifecycleStateChange="RENAME", previousIdentifier=previous)}
+
+
+_dataset_facets = st.one_of(
+    st.just({}),
+    st.lists(st.sampled_from("xyz"), min_size=1, max_size=3).map(lambda names: {"schema": facet(**schema(*names))}),
+    st.integers(0, 3).map(_version),
+    st.integers(0, 3).map(_asset),
+    _names.map(_symlink),
+    _names.map(_rename),
+    st.sampled_from(["CREATE", "DROP", "TRUNCATE"]).map(
+        lambda change: {"lifecycleStateChange": facet(lifecycleStateChange=change)}
+    ),
+    st.tuples(_names, st.sampled_from("xyz")).map(lambda origin: {"columnLineage": facet(**columns(x=[origin]))}),
+    st.just({"columnLineage": facet(_deleted=True)}),
+    st.just({"schema": "no facet at all"}),
+)
+
+
+@st.composite
+def _datasets(draw: st.DrawFn) -> tuple[JSON, ...]:
+    found = []
+    for name in draw(st.lists(_names, max_size=3)):
+        dataset: JSON = {"namespace": "data", "name": name, "facets": draw(_dataset_facets)}
+        if draw(st.booleans()):
+            side = draw(st.sampled_from(["inputFacets", "outputFacets"]))
+            dataset[side] = {"outputStatistics": facet(rowCount=draw(st.integers(0, 2)))}
+        found.append(dataset)
+    return tuple(found)
+
+
+def _parent(number: int) -> JSON:
+    parent = {
+        "run": {"runId": f"00000000-0000-0000-0000-00000000000{number}"},
+        "job": {"namespace": "jobs", "name": f"j{number}"},
+    }
+    return {"parent": facet(**parent, root=parent)}
+
+
+_run_facets = st.one_of(
+    st.just({}),
+    st.integers(1, 4).map(_parent),
+    st.integers(0, 2).map(lambda day: {"nominalTime": facet(nominalStartTime=f"2026-01-0{day + 1}T00:00:00Z")}),
+)
+
+_run_events = st.builds(
+    run_event,
+    st.sampled_from(["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER"]),
+    _times,
+    run=st.one_of(st.integers(1, 5), st.just("not-a-uuid")),
+    job=st.integers(1, 3).map(lambda number: f"j{number}"),
+    inputs=_datasets(),
+    outputs=_datasets(),
+    run_facets=_run_facets,
+)
+_job_events = st.builds(
+    job_event, _times, job=st.integers(1, 3).map(lambda n: f"j{n}"), inputs=_datasets(), outputs=_datasets()
+)
+_dataset_events = st.builds(
+    lambda name, facets, time: dataset_event({"namespace": "data", "name": name, "facets": facets}, time),
+    _names,
+    _dataset_facets,
+    _times,
+)
+
+events: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    _run_events, _run_events, _run_events, _job_events, _dataset_events
+)
+histories = st.lists(events.map(raw), min_size=1, max_size=14)

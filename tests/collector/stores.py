@@ -1,0 +1,39 @@
+"""Filling stores and telling them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Engine, text
+
+from collector.decode import decode
+from collector.digest import table_digests
+from collector.ingest import Memory, ingest
+from collector.store.engines import reading, writing
+from collector.tables import ARRIVED, DERIVED
+
+
+def fill(engine: Engine, bodies: Iterable[bytes], memory: Memory | None = None) -> None:
+    """Store ``bodies`` in one commit."""
+    with writing(engine) as connection:
+        ingest(connection, [decode(body) for body in bodies], memory or Memory())
+
+
+def fill_in_batches(engine: Engine, batches: Iterable[Sequence[bytes]]) -> None:
+    """One commit a batch, by one writer."""
+    memory = Memory()
+    for batch in batches:
+        fill(engine, batch, memory)
+
+
+def state(engine: Engine) -> dict[str, str]:
+    """The digest of each derived table."""
+    with reading(engine) as connection:
+        return table_digests(connection)
+
+
+def clear(engine: Engine) -> None:
+    """An empty store again, faster than a new one."""
+    with writing(engine) as connection:
+        for table in (*ARRIVED, *DERIVED):
+            connection.execute(text(f"DELETE FROM {table.name}"))
