@@ -24,6 +24,11 @@ COMMANDS = {
     "graph": ("emitter.commands.graph:graph", "Draw the lineage of a pipeline, or of a node in a collector."),
     "serve": ("collector.commands.serve:serve", "Start the collector, which stores lineage and answers questions."),
     "import": ("collector.commands.import_:import_", "Load a file of OpenLineage events, one event a line."),
+    "stats": ("collector.commands.store:stats", "Say what a database holds and what it costs on disk."),
+    "quarantine": ("collector.commands.quarantine:quarantine", "List, replay or drop events that were refused."),
+    "prune": ("collector.commands.store:prune", "Delete old events and runs; the current graph stays."),
+    "rebuild": ("collector.commands.store:rebuild", "Make every derived row again from the stored events."),
+    "digest": ("collector.commands.store:digest", "Print one digest of everything that is derived from the events."),
 }
 
 EXIT_CODES = """\b

@@ -233,17 +233,17 @@ def _memory_and_disk(settings: Settings) -> Iterator[Figure]:
     with settings.open_subject("memory") as server:
         driver = Driver(server)
         driver.drive(batches, 600, requests=FIRST_EVENTS // BATCH)
-        first = server.resident_bytes()
+        first = server.held_bytes()
         done = FIRST_EVENTS
         while done < settings.events:
             step = min(100_000, settings.events - done)
             settings.progress(f"memory: {done:,} of {settings.events:,} events")
             driver.drive(batches, 600, requests=max(1, step // BATCH))
             done += step
-        last = server.resident_bytes()
-    what = f"resident after {done:,} events"
-    note = f"grew by {(last - first) / 1e6:.1f} MB; target ≤ 50 MB more"
-    grown = Target(first / 1e6 + 50, at_most=True)
+        last, resident = server.held_bytes(), server.resident_bytes()
+    what = f"held after {done:,} events"
+    note = f"grew by {(last - first) / 1e6:.1f} MB; with the mapped file {resident / 1e6:.0f} MB resident"
+    grown = Target(round(first / 1e6) + 50, at_most=True)
     yield Figure("memory", what, last / 1e6, "MB", f"after {FIRST_EVENTS:,}", first / 1e6, None, grown, note)
     yield _disk(server, "small", done)
     with settings.open_subject("disk") as server:

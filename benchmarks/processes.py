@@ -45,6 +45,10 @@ class Server:
         """Resident memory of the process and its children; 0 where there is no /proc."""
         return sum(_status_bytes(number, "VmRSS") for number in _family(self.process.pid))
 
+    def held_bytes(self) -> int:
+        """Memory that they hold for themselves: resident, without the file pages that the kernel can take back."""
+        return sum(_status_bytes(number, "RssAnon") for number in _family(self.process.pid))
+
     def cpu_seconds(self) -> float:
         """Processor time, user and system, of the process and its living children; 0.0 where there is no /proc."""
         return sum(_cpu_seconds(number) for number in _family(self.process.pid))

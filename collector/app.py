@@ -12,7 +12,7 @@ from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
-from collector.api import datasets, events, graph, health, ingest, jobs, paths, published_schemas
+from collector.api import datasets, events, graph, health, ingest, jobs, paths, published_schemas, quarantine
 from collector.api.answers import install_error_handlers
 from collector.api.store import EXTENSION, Store
 from collector.schemas import EventSchema
@@ -50,7 +50,7 @@ def create_app(database: str = "sqlite:///lineage.db", **settings: Any) -> Flask
     for plugin in api.spec.plugins:
         if isinstance(plugin, MarshmallowPlugin):
             api.spec.components.schema("Event", schema=EventSchema)
-    for module in (ingest, graph, events, published_schemas, health):
+    for module in (ingest, graph, events, quarantine, published_schemas, health):
         api.register_blueprint(module.blueprint)
     paths.install(app, api.spec, [datasets.paths, jobs.paths])
     app.register_blueprint(get_swaggerui_blueprint(DOCS, "/openapi.json", config={"app_name": "Headwater"}))

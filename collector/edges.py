@@ -16,7 +16,7 @@ from collector import tables
 from collector.facets import ColumnLineage, InputField, Transformation, read
 from collector.facts import FacetSet, JobFacts
 from collector.keys import FIELD_BYTES, clean_name, dataset_id
-from collector.packing import decompress, unpack_facets
+from collector.packing import decompress, facts_of, unpack_facets
 from collector.store.rows import Row, Rows
 from collector.tables import INPUT, OUTPUT
 
@@ -32,7 +32,7 @@ def refresh_edges(rows: Rows, renamed: Collection[int], jobs: dict[int, JobFacts
     Nothing is written where nothing changed.
     """
     for row in rows.load(tables.job, "id", set(renamed) - jobs.keys() - {DESCRIBED}):
-        jobs[row[0]] = JobFacts(*row[:-1], unpack_facets(row[-1]))
+        jobs[row[0]] = facts_of(JobFacts, row)
     uses = _current_uses(rows, jobs.values())
     canonical = _canonical(rows, {dataset for sides in uses.values() for _, dataset in sides} | set(described))
     wanted = _wanted_edges(uses, canonical)
@@ -110,8 +110,8 @@ def _described_facets(rows: Rows, described: Collection[int]) -> dict[int, Facet
 
 def _put_column_edges(rows: Rows, fresh: dict[tuple[int, int], int]) -> None:
     """The column edges of each (job, destination dataset), from the body of its columnLineage."""
-    bodies = dict(rows.load(tables.facet_body, "id", set(fresh.values()), ("id", "body")))
-    parsed = {body_id: column_origins(decompress(body)) for body_id, body in bodies.items()}
+    bodies = rows.load(tables.facet_body, "id", set(fresh.values()), ("id", "body"))
+    parsed = {body_id: column_origins(decompress(body)) for body_id, body in bodies}
     canonical = _canonical(rows, {origin for origins in parsed.values() for _, origin, _, _ in origins})
     made: dict[tuple[object, ...], Row] = {}
     for (job_id, destination), body_id in fresh.items():

@@ -357,8 +357,9 @@ class Facts:
 
 def facet_entries(facts: Facts) -> Iterator[FacetSet]:
     """Every facet set of ``facts``."""
-    for thing in (*facts.datasets.values(), *facts.jobs.values(), *facts.runs.values()):
-        yield thing.facets
+    for things in (facts.datasets, facts.jobs, facts.runs):
+        for thing in things.values():
+            yield thing.facets
     for uses in facts.uses.values():
         for use in uses.values():
             yield use.facets

@@ -168,7 +168,7 @@ class EventFile:
             pass
 
     def _check_first(self, raw: bytes) -> None:
-        """Two forms that events often come in are not one event a line: refused as a whole, since each line would be."""
+        """Two forms that events often come in are not one event a line; told once, not of each line."""
         start = raw.removeprefix(b"\xef\xbb\xbf")
         if start.startswith(b"["):
             found, program = "starts with '[', like a JSON array of events", "jq -c '.[]'"

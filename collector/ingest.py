@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from time import time_ns
 
-import msgspec
 from sqlalchemy import Connection
 
 from collector import tables
@@ -20,7 +19,7 @@ from collector.errors import RefusedEvent
 from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, facet_entries, merge_facets
 from collector.names import refresh_names
 from collector.newest import choose_newest_runs
-from collector.packing import compress, pack_facets, unpack_facets
+from collector.packing import compress, facts_of, pack_facets, row_of, unpack_facets
 from collector.store.rows import Row, Rows, rows_of
 from collector.tables import OUTPUT
 
@@ -104,7 +103,7 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
             dataset for (dataset,) in rows.load(tables.declared_dataset, "job_id", (DESCRIBED,), ("dataset_id",))
         )
     refresh_edges(rows, renamed, jobs, described)
-    rows.put(tables.job, [_job_row(job) for job in jobs.values()])
+    rows.put(tables.job, [row_of(job) for job in jobs.values()])
 
 
 # --- facet bodies ----------------------------------------------------------------------------------------------------
@@ -152,25 +151,21 @@ def _put_namespaces(rows: Rows, facts: Facts, memory: Memory) -> None:
 def _put_datasets(rows: Rows, facts: Facts) -> None:
     changed = dict(facts.datasets)
     for row in rows.load(tables.dataset, "id", facts.datasets):
-        stored = DatasetFacts(*row[:-1], unpack_facets(row[-1]))
+        stored = facts_of(DatasetFacts, row)
         incoming = facts.datasets[stored.id]
         _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
         stored.merge(incoming)
         changed[stored.id] = stored
-        if _dataset_row(stored) == tuple(row):
+        if row_of(stored) == tuple(row):
             del changed[stored.id]
-    rows.put(tables.dataset, [_dataset_row(facts) for facts in changed.values()])
-
-
-def _dataset_row(dataset: DatasetFacts) -> Row:
-    return (*msgspec.structs.astuple(dataset)[:-1], pack_facets(dataset.facets))
+    rows.put(tables.dataset, [row_of(facts) for facts in changed.values()])
 
 
 def _merge_jobs(rows: Rows, facts: Facts, touched: set[int]) -> dict[int, JobFacts]:
     """The jobs of ``facts`` merged with what is stored, and the ``touched`` ones; put later, with their newest runs."""
     jobs = dict(facts.jobs)
     for row in rows.load(tables.job, "id", facts.jobs.keys() | touched):
-        stored = JobFacts(*row[:-1], unpack_facets(row[-1]))
+        stored = facts_of(JobFacts, row)
         incoming = facts.jobs.get(stored.id, stored)
         _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
         previous = stored.declared_stamp
@@ -179,10 +174,6 @@ def _merge_jobs(rows: Rows, facts: Facts, touched: set[int]) -> dict[int, JobFac
         if stored.id in facts.declared and previous is not None and previous >= facts.declared[stored.id][0]:
             del facts.declared[stored.id]  # an older JobEvent than the one that stands
     return jobs
-
-
-def _job_row(job: JobFacts) -> Row:
-    return (*msgspec.structs.astuple(job)[:-1], pack_facets(job.facets))
 
 
 def _check_same(stored: str, name: str, same_namespace: bool = True) -> None:
@@ -202,26 +193,22 @@ def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFac
     touched: set[int] = set()
     moved_back: set[int] = set()
     for row in rows.load(tables.run, "run_key", facts.runs):
-        run_id, *values, packed = row
-        runs[run_id] = stored = RunFacts(*values, unpack_facets(packed))
+        run_id = row[0]
+        runs[run_id] = stored = facts_of(RunFacts, row[1:])
         touched.add(stored.job_id)
         incoming = new.pop(stored.run_key)
         if incoming.created_us < stored.created_us:
             moved_back.add(run_id)
         stored.merge(incoming)
-        new_row = _run_row(run_id, stored)
+        new_row = (run_id, *row_of(stored))
         if new_row != row:
             changed.append(new_row)
     for run_id, run in enumerate(new.values(), next_run):
         runs[run_id] = run
-        changed.append(_run_row(run_id, run))
+        changed.append((run_id, *row_of(run)))
     rows.put(tables.run, changed)
     touched.update(run.job_id for run in runs.values())
     return runs, touched, moved_back
-
-
-def _run_row(run_id: int, run: RunFacts) -> Row:
-    return (run_id, *msgspec.structs.astuple(run)[:-1], pack_facets(run.facets))
 
 
 def _put_uses(rows: Rows, facts: Facts, run_ids: dict[bytes, int]) -> None:
@@ -234,17 +221,13 @@ def _put_uses(rows: Rows, facts: Facts, run_ids: dict[bytes, int]) -> None:
     for row in rows.load(tables.run_dataset, "run", {run for run, _, _ in uses}):
         incoming = uses.pop(row[:3], None)
         if incoming is not None:
-            stored = UseFacts(*row[3:-1], unpack_facets(row[-1]))
+            stored = facts_of(UseFacts, row[3:])
             stored.merge(incoming)
-            new_row = _use_row(row[:3], stored)
+            new_row = (*row[:3], *row_of(stored))
             if new_row != row:
                 merged.append(new_row)
-    merged.extend(_use_row(key, use) for key, use in uses.items())
+    merged.extend((*key, *row_of(use)) for key, use in uses.items())
     rows.put(tables.run_dataset, merged)
-
-
-def _use_row(key: tuple[int, int, int], use: UseFacts) -> Row:
-    return (*key, use.first_us, use.version, use.checksum, use.code_version, pack_facets(use.facets))
 
 
 def _put_declared(rows: Rows, facts: Facts, jobs: dict[int, JobFacts]) -> None:

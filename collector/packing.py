@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import msgspec
 import zstandard
 
-from collector.facts import FacetSet
+from collector.facts import DatasetFacts, FacetSet, JobFacts, RunFacts, UseFacts
+
+T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]]).decode
@@ -21,6 +26,16 @@ def pack_facets(facets: FacetSet) -> bytes:
 def unpack_facets(packed: bytes) -> FacetSet:
     """The facet set in ``packed``: name → (time_us, tie, body_id)."""
     return _decode(packed)
+
+
+def facts_of(kind: Callable[..., T], values: Sequence[Any]) -> T:
+    """The facts in a row's ``values``, which end in the packed facet set. Mirrored by ``row_of``."""
+    return kind(*values[:-1], unpack_facets(values[-1]))
+
+
+def row_of(facts: DatasetFacts | JobFacts | RunFacts | UseFacts) -> tuple[Any, ...]:
+    """``facts`` as the values of a row, the facet set packed."""
+    return (*msgspec.structs.astuple(facts)[:-1], pack_facets(facts.facets))
 
 
 def compress(body: bytes) -> bytes:

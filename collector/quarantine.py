@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from collector.errors import CollectorError
 from collector.keys import content_hash, isoformat
 from collector.packing import compress, decompress
+from collector.store.engines import reading, writing
 from collector.tables import quarantine
 
 MAX_KEPT = 100_000  # oldest out, and counted
@@ -82,3 +83,42 @@ def count(connection: Connection) -> int:
 def drop(connection: Connection, ids: Sequence[int]) -> int:
     """Forget the rows with these ids; returns how many there were."""
     return connection.execute(delete(quarantine).where(quarantine.c.id.in_(ids))).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did: how many are now stored, and the error documents of those still refused, by id."""
+
+    stored: int
+    refused: dict[int, dict[str, Any]]
+
+
+def replay(engine: Engine, ids: Sequence[int] | None = None) -> Replayed:
+    """Try again to store what is kept, all of it or only ``ids``: after an upgrade that reads more, or a mended clock.
+
+    What is stored leaves the quarantine in the same commit; what is refused again stays, with the new reason.
+    """
+    from collector.decode import decode
+    from collector.ingest import Memory, ingest
+
+    stored = 0
+    refused: dict[int, dict[str, Any]] = {}
+    memory = Memory()
+    with reading(engine) as connection:
+        found = list(connection.execute(select(quarantine.c.id).order_by(quarantine.c.id)).scalars())
+    for one in found if ids is None else [one for one in found if one in set(ids)]:
+        with writing(engine) as connection:
+            body = connection.execute(select(quarantine.c.body).where(quarantine.c.id == one)).scalar()
+            if body is None:
+                continue
+            raw = decompress(body)
+            try:
+                event = decode(raw)
+            except CollectorError as error:
+                keep(connection, [Refused(raw, error)])
+                refused[one] = error.document()
+                continue
+            ingest(connection, [event], memory)
+            drop(connection, [one])
+            stored += 1
+    return Replayed(stored, refused)

@@ -77,6 +77,13 @@ class Asset:
         """The fingerprint of the function's code; see `emitter.fingerprint`."""
         return fingerprint(self.function)
 
+    def read_source(self) -> None:
+        """Read the source files now, when they still are what was imported; a later edit is another version's.
+
+        The graph calls this. It cannot be earlier: what a function mentions may stand below it.
+        """
+        _ = self.code_version, self.source
+
     @functools.cached_property
     def source(self) -> str | None:
         """The function's source text, None where it cannot be read."""

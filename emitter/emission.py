@@ -23,9 +23,10 @@ _TIMEOUT_SECONDS = 5.0
 #: A refused connection fails at once and is not tried again (urllib3 would log each try); a connection that broke is,
 #: once; 503 with its Retry-After is, twice.
 _RETRY: dict[str, Any] = {"total": 3, "connect": 0, "read": 1, "status": 2, "backoff_factor": 0.2}
-#: After a failure that took t seconds nothing is sent for this many times t, so that a collector that hangs costs a
-#: long job a twentieth of its time at most; one that refuses at once is asked again with the next event.
+#: After a failure that took t seconds, and more than a moment, nothing is sent for this many times t: so a collector
+#: that hangs costs a long job a twentieth of its time at most. One that refuses at once is asked again at once.
 _PAUSE_FACTOR = 20
+_MOMENT_SECONDS = 0.5
 _CLOSE_SECONDS = 5.0
 
 
@@ -67,7 +68,8 @@ class Emission:
             self._client.emit(event)
         except Exception as error:  # noqa: BLE001 - lineage never fails the job; counted and logged
             ended = time.monotonic()
-            self._silent_until = ended + _PAUSE_FACTOR * (ended - began)
+            if ended - began > _MOMENT_SECONDS:
+                self._silent_until = ended + _PAUSE_FACTOR * (ended - began)
             self._count("not delivered", error)
 
     def close(self) -> None:

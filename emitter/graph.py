@@ -31,6 +31,8 @@ class AssetGraph:
     def __init__(self, assets: Iterable[Asset], *, name: str | None = None) -> None:
         self.name = name
         self._assets = _by_name(assets)
+        for one in self._assets.values():
+            one.read_source()
         self._upstream = {one.name: one.upstream_names(self._assets) for one in self._assets.values()}
         self._refuse_unknown()
         self._graph = self._build()

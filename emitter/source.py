@@ -1,16 +1,16 @@
-"""Where a function is written, and what its source says."""
+"""Where a function is written."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import linecache
 import os
-import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
+
+from emitter.syntax import module_syntax
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,5 @@ def locate(function: Callable[..., Any]) -> SourceLocation:
 def source_of(function: Callable[..., Any]) -> str | None:
     """The function's source text with its decorators, or None where it cannot be read."""
     code = code_of(function)
-    if code is None:
-        return None
-    lines = linecache.getlines(code.co_filename, getattr(plain_function(function), "__globals__", None))
-    if not 0 < code.co_firstlineno <= len(lines):
-        return None
-    try:
-        return "".join(inspect.getblock(lines[code.co_firstlineno - 1 :]))
-    except (SyntaxError, tokenize.TokenError):  # the file is no longer what was compiled
-        return None
+    syntax = module_syntax(code.co_filename, getattr(plain_function(function), "__globals__", {})) if code else None
+    return syntax.source(code) if syntax and code else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -19,8 +20,16 @@ _SILENT_FIELDS = frozenset({"ctx", "type_comment", "kind"})
 class ModuleSyntax:
     """Functions by (name, first line), lambdas under ``<lambda>``; module-level assignments by each name assigned."""
 
+    lines: Sequence[str]
     functions: Mapping[tuple[str, int], list[_Function]]
     assignments: Mapping[str, list[ast.stmt]]
+
+    def source(self, code: CodeType) -> str | None:
+        """The text that the code was compiled from, decorators included; None where that cannot be told."""
+        found = self.functions.get((code.co_name, code.co_firstlineno), [])
+        if len({node.end_lineno for node in found}) != 1:
+            return None
+        return textwrap.dedent("".join(self.lines[code.co_firstlineno - 1 : found[0].end_lineno]))
 
     def function(self, code: CodeType, names: Mapping[str, Any]) -> ast.AST | None:
         """The tree that the code was compiled from, without the decorator that made it an asset.
@@ -42,13 +51,13 @@ class ModuleSyntax:
 def module_syntax(path: str, names: dict[str, Any]) -> ModuleSyntax | None:
     """The syntax of a source file (or notebook cell); None where no source can be read."""
     lines = linecache.getlines(path, names)
-    return _indexed("".join(lines)) if lines else None
+    return _indexed(tuple(lines)) if lines else None
 
 
 @functools.lru_cache(maxsize=256)
-def _indexed(source: str) -> ModuleSyntax | None:
+def _indexed(lines: tuple[str, ...]) -> ModuleSyntax | None:
     try:
-        module = ast.parse(source)
+        module = ast.parse("".join(lines))
     except (SyntaxError, ValueError):
         return None
     functions: dict[tuple[str, int], list[_Function]] = {}
@@ -62,7 +71,7 @@ def _indexed(source: str) -> ModuleSyntax | None:
     for statement in module.body:
         for name in _targets(statement):
             assignments.setdefault(name, []).append(statement)
-    return ModuleSyntax(functions, assignments)
+    return ModuleSyntax(lines, functions, assignments)
 
 
 def _targets(statement: ast.stmt) -> list[str]:

@@ -51,9 +51,8 @@ def get_events(query: dict[str, Any]) -> Response:
         where.append(event.c.time_us < query["before"])
     if query["after"] is not None:
         where.append(event.c.time_us >= query["after"])
-    order = (event.c.time_us, event.c.id)
-    if query["sortDirection"] == "desc":
-        order = tuple(column.desc() for column in order)
+    ascending = query["sortDirection"] == "asc"
+    order = [column.asc() if ascending else column.desc() for column in (event.c.time_us, event.c.id)]
     page = select(event.c.body).where(*where).order_by(*order).limit(query["limit"]).offset(query["offset"])
     with reader() as connection:
         total = connection.execute(select(func.count()).select_from(event).where(*where)).scalar_one()

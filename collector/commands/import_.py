@@ -120,10 +120,9 @@ class Progress:
 def count(report: ImportReport, seconds: float) -> str:
     """The closing count, and under it why lines were refused."""
     rate = f" ({report.read / seconds:,.0f} events/s)" if report.read >= 1000 and seconds > 0 else ""
-    if report.duplicates is None:
-        parts = [f"{report.stored:,} stored"]
-    else:
-        parts = [f"{report.stored:,} stored", f"{report.duplicates:,} were there already"]
+    parts = [f"{report.stored:,} stored"]
+    if report.duplicates:
+        parts.append(f"{report.duplicates:,} were there already")
     parts.append(f"{report.refused:,} refused")
     lines = [f"{report.read:,} events read: {', '.join(parts)}, in {seconds:.1f} s{rate}."]
     for reason in sorted(report.reasons.values(), key=lambda one: (-one.count, one.lines)):

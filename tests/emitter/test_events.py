@@ -12,27 +12,35 @@ import pandas as pd
 import pytest
 
 import facets
-from emitter import JSONIO, ParquetIO, asset, between, check, load_pipeline, materialize, not_null, row_count
+from emitter import JSONIO, Asset, ParquetIO, asset, between, check, load_pipeline, materialize, not_null, row_count
 from emitter.git import web_address
 from tests.emitter.conftest import Events
 
 
-@asset
-def raw() -> list[dict[str, Any]]:
-    """What came in."""
-    return [{"id": 1, "price": 2.5}, {"id": 2, "price": None}]
+@pytest.fixture
+def raw() -> Asset:
+    @asset
+    def raw() -> list[dict[str, Any]]:
+        """What came in."""
+        return [{"id": 1, "price": 2.5}, {"id": 2, "price": None}]
+
+    return raw
 
 
-@asset(
-    version="3",
-    owners=["team:data"],
-    tags=["daily"],
-    checks=[not_null("id"), between("price", 0, 1, severity="warn")],
-    io=ParquetIO("data"),
-)
-def orders(raw: list[dict[str, Any]]) -> pd.DataFrame:
-    """The orders of *one* day."""
-    return pd.DataFrame(raw)
+@pytest.fixture
+def orders(workdir: Path) -> Asset:
+    @asset(
+        version="3",
+        owners=["team:data"],
+        tags=["daily"],
+        checks=[not_null("id"), between("price", 0, 1, severity="warn")],
+        io=ParquetIO("data"),
+    )
+    def orders(raw: list[dict[str, Any]]) -> pd.DataFrame:
+        """The orders of *one* day."""
+        return pd.DataFrame(raw)
+
+    return orders
 
 
 @asset
@@ -48,7 +56,7 @@ def run_facet(event: dict[str, Any], key: str) -> Any:
     return event["run"]["facets"].get(key)
 
 
-def test_the_whole_is_a_parent_run_and_each_asset_a_child(events: Events) -> None:
+def test_the_whole_is_a_parent_run_and_each_asset_a_child(events: Events, raw: Asset, orders: Asset) -> None:
     results = materialize([raw, orders], name="nightly", namespace="shop", on_event=events)
     assert [(event["job"]["name"], event["eventType"]) for event in events] == [
         ("nightly", "START"),
@@ -71,7 +79,9 @@ def test_the_whole_is_a_parent_run_and_each_asset_a_child(events: Events) -> Non
     assert types["orders"]["integration"] == "HEADWATER" and types["orders"]["processingType"] == "BATCH"
 
 
-def test_run_ids_are_uuids_of_version_7_and_times_are_utc_and_in_order(events: Events) -> None:
+def test_run_ids_are_uuids_of_version_7_and_times_are_utc_and_in_order(
+    events: Events, raw: Asset, orders: Asset
+) -> None:
     materialize([raw, orders], on_event=events)
     assert {uuid.UUID(event["run"]["runId"]).version for event in events} == {7}
     assert all(event["eventTime"].endswith("Z") for event in events)
@@ -79,7 +89,7 @@ def test_run_ids_are_uuids_of_version_7_and_times_are_utc_and_in_order(events: E
     assert times == sorted(times)
 
 
-def test_every_event_and_facet_says_that_we_produced_it(events: Events) -> None:
+def test_every_event_and_facet_says_that_we_produced_it(events: Events, raw: Asset, orders: Asset) -> None:
     materialize([raw, orders, broken, after], on_event=events)
 
     def producers(value: Any) -> Any:
@@ -93,7 +103,7 @@ def test_every_event_and_facet_says_that_we_produced_it(events: Events) -> None:
     assert set(producers(list(events))) == {facets.PRODUCER}
 
 
-def test_an_output_is_described(events: Events, workdir: Path) -> None:
+def test_an_output_is_described(events: Events, workdir: Path, raw: Asset, orders: Asset) -> None:
     result = materialize([raw, orders], on_event=events)["orders"]
     (output,) = events.ending("orders")["outputs"]
     assert (output["namespace"], output["name"]) == ("file", orders.io.path(orders).as_posix())  # type: ignore[attr-defined]
@@ -117,7 +127,7 @@ def test_an_output_is_described(events: Events, workdir: Path) -> None:
     assert (statistics["rowCount"], statistics["size"]) == (2, result.bytes)
 
 
-def test_an_input_says_which_version_was_read(events: Events) -> None:
+def test_an_input_says_which_version_was_read(events: Events, raw: Asset, orders: Asset) -> None:
     results = materialize([raw, orders], on_event=events)
     for event in events.of("orders"):
         (read,) = event["inputs"]
@@ -127,7 +137,7 @@ def test_an_input_says_which_version_was_read(events: Events) -> None:
         assert read["facets"]["headwater_checksum"]["hashed"] == "object"
 
 
-def test_checks_are_told_with_the_dataset_and_with_the_run(events: Events) -> None:
+def test_checks_are_told_with_the_dataset_and_with_the_run(events: Events, raw: Asset, orders: Asset) -> None:
     materialize([raw, orders], on_event=events)
     ending = events.ending("orders")
     assertions = ending["outputs"][0]["facets"]["dataQualityAssertions"]["assertions"]
@@ -140,7 +150,7 @@ def test_checks_are_told_with_the_dataset_and_with_the_run(events: Events) -> No
     assert [(one["name"], one["status"]) for one in tests] == [("not_null(id)", "pass"), ("between(price)", "fail")]
 
 
-def test_a_job_is_described(events: Events) -> None:
+def test_a_job_is_described(events: Events, raw: Asset, orders: Asset) -> None:
     materialize([raw, orders], on_event=events)
     job = events.of("orders")[0]["job"]["facets"]
     assert job["documentation"]["description"] == "The orders of *one* day."
@@ -152,7 +162,7 @@ def test_a_job_is_described(events: Events) -> None:
     assert engine["name"] == "Python" and engine["version"].startswith("3.")
 
 
-def test_a_run_says_what_it_did_and_why(events: Events) -> None:
+def test_a_run_says_what_it_did_and_why(events: Events, raw: Asset, orders: Asset) -> None:
     materialize([raw, orders], on_event=events)
     assert run_facet(events.of("raw")[0], "headwater_materialization") is None
     told = run_facet(events.ending("raw"), "headwater_materialization")
@@ -161,7 +171,7 @@ def test_a_run_says_what_it_did_and_why(events: Events) -> None:
     assert (told["status"], told["reason"]) == ("materialized", "2 of 2 assets materialized, the rest unchanged")
 
 
-def test_an_unchanged_asset_completes_at_the_version_that_stays(events: Events) -> None:
+def test_an_unchanged_asset_completes_at_the_version_that_stays(events: Events, raw: Asset) -> None:
     result = materialize(raw)["raw"]
     materialize(raw, on_event=events)
     assert events.states("raw") == ["START", "COMPLETE"]
@@ -183,7 +193,7 @@ def test_a_version_names_the_one_that_it_replaces(events: Events) -> None:
     assert version["updatedAt"] > version["createdAt"]
 
 
-def test_a_failure_is_told_and_claims_no_output(events: Events) -> None:
+def test_a_failure_is_told_and_claims_no_output(events: Events, raw: Asset) -> None:
     materialize([raw, broken, after], on_event=events, name="nightly")
     assert events.states("broken") == ["START", "FAIL"]
     failed = events.ending("broken")
@@ -195,7 +205,7 @@ def test_a_failure_is_told_and_claims_no_output(events: Events) -> None:
     assert run_facet(failed, "headwater_materialization")["status"] == "failed"
 
 
-def test_what_is_made_from_a_failure_is_aborted_with_the_reason(events: Events) -> None:
+def test_what_is_made_from_a_failure_is_aborted_with_the_reason(events: Events, raw: Asset) -> None:
     materialize([raw, broken, after], on_event=events, name="nightly")
     assert events.states("after") == ["ABORT"]
     (aborted,) = events.of("after")
@@ -220,7 +230,7 @@ def test_an_output_that_a_check_stopped_is_not_claimed_but_the_check_is_told(eve
     )
 
 
-def test_a_missing_upstream_still_starts_and_fails(events: Events) -> None:
+def test_a_missing_upstream_still_starts_and_fails(events: Events, raw: Asset, orders: Asset) -> None:
     materialize([raw, orders], select="orders", on_event=events)
     assert events.states("orders") == ["START", "FAIL"]
 
@@ -255,12 +265,12 @@ def test_assets_of_other_namespaces_keep_theirs(events: Events) -> None:
     assert events.ending("here")["inputs"][0]["namespace"] == "other"
 
 
-def test_a_pipeline_of_an_assets_name_is_still_another_job(events: Events) -> None:
+def test_a_pipeline_of_an_assets_name_is_still_another_job(events: Events, raw: Asset) -> None:
     materialize(raw, name="raw", on_event=events)
     assert events[0]["job"]["name"] == "raw.pipeline"
 
 
-def test_a_pipeline_is_called_after_its_file_or_module(events: Events, workdir: Path) -> None:
+def test_a_pipeline_is_called_after_its_file_or_module(events: Events, workdir: Path, raw: Asset) -> None:
     materialize(raw, on_event=events)
     assert events[0]["job"]["name"] == "test_events"
     (workdir / "nightly.py").write_text("from emitter import asset\n@asset\ndef one(): return 1\n")

@@ -178,8 +178,9 @@ def test_a_value_that_contains_itself_is_refused_by_json(workdir: Path) -> None:
         JSONIO(workdir).save(orders, value)
 
 
-@pytest.mark.parametrize("io", [MemoryIO(), JSONIO("data"), PickleIO("data"), ParquetIO("data")])
-def test_an_output_that_is_not_there_is_told(io: IOManager) -> None:
+@pytest.mark.parametrize("kind", [MemoryIO, JSONIO, PickleIO, ParquetIO])
+def test_an_output_that_is_not_there_is_told(kind: type[IOManager]) -> None:
+    io = kind("data") if issubclass(kind, FileIO) else kind()
     with refused(OutputMissing, "asset 'orders' has no output"):
         io.load(orders)
     assert io.stored(orders) is None

@@ -1,0 +1,1 @@
+"""The emitter's commands: ``headwater run`` and ``headwater graph``."""

@@ -1,0 +1,112 @@
+"""``headwater run``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import click
+
+from headwater import COLLECTOR, examples
+
+
+@click.command(
+    short_help="Run a pipeline's assets and record their lineage.",
+    epilog=examples(
+        "headwater run pipeline.py",
+        "headwater run pipeline.py --collector http://127.0.0.1:5000",
+        "headwater run pipeline.py --select 'orders+'        orders, and all that is made from it",
+        "headwater run pipeline.py --select '+report' --force",
+        "headwater run pipeline.py --json | jq '.assets[].checksum'",
+    ),
+)
+@click.argument("pipeline", type=click.Path())
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="ASSETS",
+    help="Only these: 'orders', '+orders' (and what it needs), 'orders+' (and what is made from it), '2+orders' (two "
+    "steps), 'stg_*', 'tag:daily'; commas join them.",
+)
+@click.option(
+    "--collector",
+    type=COLLECTOR,
+    help="Where lineage events go; otherwise where OpenLineage is configured to send them (OPENLINEAGE_URL, "
+    "openlineage.yml), or nowhere.",
+)
+@click.option(
+    "--namespace", default="default", show_default=True, help="The jobs' namespace, where an asset names none itself."
+)
+@click.option(
+    "--store",
+    metavar="FILE",
+    help="Where it is remembered what was materialized; .headwater/metadata.db by default.",
+)
+@click.option("--force", is_flag=True, help="Run assets even if nothing changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON; all else goes to stderr.")
+def run(
+    pipeline: str,
+    select: tuple[str, ...],
+    collector: str | None,
+    namespace: str,
+    store: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Run the assets of the file PIPELINE in the order of their needs, check them, store them, record their lineage.
+
+    Assets are functions with the decorator @asset; a parameter's name is the asset that it needs. One whose code,
+    version, upstream and stored output are what they were is not run again: it is 'unchanged'. One that fails leaves
+    what is made from it 'upstream_failed', and the rest is done.
+    """
+    from emitter.commands import report
+    from emitter.commands.pipeline import load
+    from emitter.errors import SelectionError, UnknownAsset
+    from emitter.executor import materialize
+
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        graph = load(pipeline)
+        try:
+            selected = graph.select(select or None)
+        except (SelectionError, UnknownAsset) as error:
+            raise click.BadParameter(str(error), param_hint="--select") from error
+        with _warnings() as warnings, report.Progress(to_stderr=as_json) as progress:
+            result = materialize(
+                graph,
+                select=selected,
+                namespace=namespace,
+                collector=collector,
+                store=store,
+                force=force,
+                on_progress=progress.show,
+            )
+    if as_json:
+        click.echo(json.dumps(report.document(result), indent=2))
+    else:
+        again = report.Again(collector, {one.name: one.namespace or namespace for one in graph})
+        report.print_result(result, warnings, again)
+    if not result.succeeded:
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What the emitter logs meanwhile: kept, to be told when the assets' own lines are through."""
+    kept: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    log = logging.getLogger("emitter")
+    log.addHandler(handler)
+    before, log.propagate = log.propagate, False
+    try:
+        yield kept
+    finally:
+        log.removeHandler(handler)
+        log.propagate = before
