@@ -82,7 +82,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except HeadwaterError as error:
-            raise Failure(str(error)) from error
+            raise Failure("; ".join([str(error), *getattr(error, "__notes__", ())])) from error
 
 
 class CollectorAddress(click.ParamType):
@@ -106,6 +106,15 @@ class CollectorAddress(click.ParamType):
 
 
 COLLECTOR = CollectorAddress()
+
+
+def connection_trouble(error: BaseException) -> str:
+    """Why a connection failed, in the system's own words: HTTP libraries wrap them several layers deep."""
+    if "Timeout" in type(error).__name__:
+        return "no answer in time"
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return (getattr(error, "strerror", None) or str(error))[:200]
 
 
 def examples(*lines: str, after: Sequence[str] = ()) -> str:

@@ -11,7 +11,8 @@ MAX_BODY = 10 * 1024 * 1024  # bytes on the wire
 MAX_INFLATED = 20 * 1024 * 1024  # bytes after gzip
 RATIO_FREE = 1024 * 1024  # below this many inflated bytes any ratio goes: repetitive JSON packs well
 MAX_RATIO = 200
-_STEP = 256 * 1024
+MAX_MEMBERS = 10_000  # gzip streams, one after the other; each costs a new inflater
+_STEP = 64 * 1024
 
 
 class Stream(Protocol):
@@ -46,12 +47,26 @@ def read_body(stream: Stream, encoding: str, length: int | None, limit: int = MA
 def inflate(body: bytes, window_bits: int, limit: int = MAX_INFLATED) -> bytes:
     """``body`` inflated step by step, so that a bomb costs no more memory than ``limit``."""
     parts: list[bytes] = []
-    size = 0
-    pending = body
+    size = members = at = 0
+    pending = b""
     try:
-        while pending:  # a gzip stream may be several, one after the other
+        while True:  # a gzip stream may be several, one after the other, with zeros between them
+            while not pending and at < len(body):
+                pending = body[at : at + _STEP].lstrip(b"\0")
+                at += _STEP
+            if not pending:
+                break
+            members += 1
+            if members > MAX_MEMBERS:
+                raise RefusedBody(
+                    f"The body is more than {MAX_MEMBERS:,} gzip streams in one: send it as one.", status=413
+                )
             inflater = zlib.decompressobj(window_bits)
             while not inflater.eof:
+                if not pending:  # in slices: what a stream leaves over is copied, and there may be many streams
+                    pending = body[at : at + _STEP]
+                    at += _STEP
+                ends = not pending
                 part = inflater.decompress(pending, _STEP)
                 size += len(part)
                 if size > limit or (size > RATIO_FREE and size > MAX_RATIO * len(body)):
@@ -62,7 +77,7 @@ def inflate(body: bytes, window_bits: int, limit: int = MAX_INFLATED) -> bytes:
                     )
                 parts.append(part)
                 pending = inflater.unconsumed_tail
-                if not part and not pending and not inflater.eof:
+                if ends and not part and not inflater.eof:
                     raise RefusedBody("The body ends in the middle of its gzip stream: send it again.")
             pending = inflater.unused_data.lstrip(b"\0")
     except zlib.error as error:

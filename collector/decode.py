@@ -6,6 +6,7 @@ exactly what ``EventSchema`` refuses; a property test holds the two together.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -17,8 +18,8 @@ from collector.keys import content_hash, microseconds
 
 MAX_DEPTH = 128  # levels of nesting in one event
 _FACET_LEVEL = 4  # event, inputs, dataset, facets
-_ENVELOPE_BYTES = 2_048  # with less than this outside the facets, nothing there nests too deep unseen
 MAX_DATASETS = 10_000  # inputs and outputs of one event
+MAX_BATCH = 10_000  # events of one batch: each may have to be worded and answered
 BOM = b"\xef\xbb\xbf"
 
 EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
@@ -74,6 +75,30 @@ class Envelope(msgspec.Struct):
     dataset: Dataset | None = None
 
 
+class _BareRun(Run, forbid_unknown_fields=True):
+    pass
+
+
+class _BareJob(Job, forbid_unknown_fields=True):
+    pass
+
+
+class _BareDataset(Dataset, forbid_unknown_fields=True):
+    pass
+
+
+class _BareEnvelope(Envelope, forbid_unknown_fields=True):
+    """An envelope with the specification's fields alone: nothing in it goes unread but the facets."""
+
+    run: _BareRun | None = None
+    job: _BareJob | None = None
+    inputs: list[_BareDataset] | None = None  # type: ignore[assignment]
+    outputs: list[_BareDataset] | None = None  # type: ignore[assignment]
+    dataset: _BareDataset | None = None
+    producer: str | None = None
+    schemaURL: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True):
     """One accepted event: its raw body, what identifies it, and its envelope.
 
@@ -90,6 +115,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 _envelope = msgspec.json.Decoder(Envelope)
+_bare_envelope = msgspec.json.Decoder(_BareEnvelope)
 _raw_list = msgspec.json.Decoder(list[Raw])
 
 
@@ -102,13 +128,13 @@ def decode(raw: bytes) -> Event:
     if raw.startswith(BOM):
         raw = raw[len(BOM) :]
     try:
-        envelope = _envelope.decode(raw)
+        envelope = _read_envelope(raw)
         raw.decode()  # msgspec leaves the facets' own bytes unread
-        facet_bytes = _hash_bodies(envelope)
-    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        _hash_bodies(envelope)
+    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError):
         raise _reworded(raw) from None
-    if len(raw) - facet_bytes > _ENVELOPE_BYTES and is_deeper(raw, MAX_DEPTH):
-        raise _too_deep()
+    except RecursionError:  # msgspec's own bound, far above ours
+        raise _too_deep() from None
     kind = _kind(envelope)
     if kind is None or not _has_identity(envelope):
         raise _reworded(raw)
@@ -128,30 +154,37 @@ def decode(raw: bytes) -> Event:
     return Event(raw, content_hash(raw), kind, time_us, event_type, envelope)
 
 
-def _hash_bodies(envelope: Envelope) -> int:
-    """Put a Body in the place of each facet's raw bytes; returns how many bytes they are.
+def _read_envelope(raw: bytes) -> Envelope:
+    """The envelope, what is beside it checked too: a number that no parser can hold (1e400), or arrays nested deep."""
+    try:
+        return _bare_envelope.decode(raw)
+    except msgspec.ValidationError:  # a field that is not the specification's, which msgspec skips, or a wrong type
+        envelope = _envelope.decode(raw)
+        orjson.loads(raw)
+        if is_deeper(raw, MAX_DEPTH):
+            raise _too_deep() from None
+        return envelope
+
+
+def _hash_bodies(envelope: Envelope) -> None:
+    """Put a Body in the place of each facet's raw bytes.
 
     Raises JSONDecodeError where one is not JSON (1e400, a lone surrogate), RefusedEvent where one is nested too deep.
     """
-    size = 0
     for part in (envelope.run, envelope.job):
         if part is not None and part.facets:
-            size += _replace_bodies(part.facets)
+            _replace_bodies(part.facets)
     for dataset in (envelope.dataset, *(envelope.inputs or ()), *(envelope.outputs or ())):
         if dataset is not None:
             for facets in (dataset.facets, dataset.inputFacets, dataset.outputFacets):
                 if facets:
-                    size += _replace_bodies(facets)
-    return size
+                    _replace_bodies(facets)
 
 
-def _replace_bodies(facets: Facets) -> int:
-    size = 0
+def _replace_bodies(facets: Facets) -> None:
     for name, value in facets.items():
         raw = bytes(value)  # type: ignore[arg-type]
-        size += len(raw)
         facets[name] = (_small_bodies.get(raw) or _small_body(raw)) if len(raw) <= _SMALL_BYTES else _large_body(raw)
-    return size
 
 
 # Facets come again and again: what was read once need be neither parsed nor hashed again. Small ones are known by their
@@ -190,15 +223,52 @@ def _too_deep() -> RefusedEvent:
 
 
 def split_batch(raw: bytes) -> list[bytes]:
-    """The raw bytes of each event of a batch: a JSON array. Raises RefusedBody where it is not one."""
+    """The raw bytes of each event of a batch: a JSON array.
+
+    Raises RefusedBody where it is not one (400), or has more than MAX_BATCH events (413).
+    """
     if raw.startswith(BOM):
         raw = raw[len(BOM) :]
     try:
-        return [bytes(item) for item in _raw_list.decode(raw)]
+        parts = [bytes(item) for item in _raw_list.decode(raw)]
     except msgspec.ValidationError:
-        raise RefusedBody("A batch is a JSON array of events: send [event, event, …].") from None
-    except (msgspec.DecodeError, RecursionError):
+        raise _no_array() from None
+    except msgspec.DecodeError:
         raise malformed(raw) from None
+    except RecursionError:  # one event that nests too deep; its neighbours are not to blame
+        parts = _split_by_brackets(raw)
+    if len(parts) > MAX_BATCH:
+        raise RefusedBody(f"The batch has {len(parts):,} events; at most {MAX_BATCH:,}: split it.", status=413)
+    return parts
+
+
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++|,', re.DOTALL)
+
+
+def _split_by_brackets(raw: bytes) -> list[bytes]:
+    """The elements of a JSON array at any depth, told apart by brackets and commas alone: whether each is JSON is for
+    its reader to find out."""
+    raw = raw.strip(b" \t\r\n")
+    if not raw.startswith(b"["):
+        raise _no_array()
+    parts: list[bytes] = []
+    depth, start = 0, 1
+    for found in _STRUCTURE.finditer(raw):
+        text = found[0]
+        if text[0] in b"[{":
+            depth += len(text)
+        elif text[0] in b"]}":
+            depth -= len(text)
+        elif text == b"," and depth == 1:
+            parts.append(raw[start : found.start()])
+            start = found.end()
+    if depth != 0 or not raw.endswith(b"]"):
+        raise malformed(raw)
+    return [*parts, raw[start:-1]]
+
+
+def _no_array() -> RefusedBody:
+    return RefusedBody("A batch is a JSON array of events: send [event, event, …].")
 
 
 def malformed(raw: bytes) -> RefusedBody:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from collector import tables
-from collector.facets import ColumnLineage, InputField, Transformation, read
+from collector.facets import ColumnLineage, InputField, Transformation, has_name, read
 from collector.facts import FacetSet, JobFacts
 from collector.keys import FIELD_BYTES, clean_name, dataset_id
 from collector.packing import decompress, facts_of, unpack_facets
@@ -49,9 +49,9 @@ def refresh_edges(rows: Rows, renamed: Collection[int], jobs: dict[int, JobFacts
             stale.append((job_id, dataset))
             if body is not None:
                 fresh[(job_id, dataset)] = body
-    for dataset, facets in _described_facets(rows, described).items():
-        stale.append((DESCRIBED, canonical[dataset]))
-        fresh[(DESCRIBED, canonical[dataset])] = facets["columnLineage"][2]
+    for dataset, body in _described_columns(rows, {canonical[dataset] for dataset in described}).items():
+        stale.append((DESCRIBED, dataset))
+        fresh[(DESCRIBED, dataset)] = body
     rows.delete(tables.column_edge, ("job_id", "destination_id"), stale)
     _put_column_edges(rows, fresh)
 
@@ -100,9 +100,17 @@ def _wanted_edges(uses: dict[int, Uses], canonical: dict[int, int]) -> dict[tupl
     return {key: (*key, columns[2] if columns else None) for key, columns in best.items()}
 
 
-def _described_facets(rows: Rows, described: Collection[int]) -> dict[int, FacetSet]:
-    found = rows.load(tables.declared_dataset, "dataset_id", described, ("job_id", "dataset_id", "facets"))
-    return {dataset: unpack_facets(packed) for job_id, dataset, packed in found if job_id == DESCRIBED}
+def _described_columns(rows: Rows, described: Collection[int]) -> dict[int, int]:
+    """The body of the newest columnLineage that DatasetEvents gave of each canonical dataset, under any of its names."""
+    names = dict(rows.load(tables.dataset, "canonical_id", described, ("id", "canonical_id")))
+    newest: dict[int, tuple[int, int, int]] = {}
+    for job_id, name, packed in rows.load(
+        tables.declared_dataset, "dataset_id", names, ("job_id", "dataset_id", "facets")
+    ):
+        if job_id == DESCRIBED:
+            columns = unpack_facets(packed)["columnLineage"]
+            newest[names[name]] = max(columns, newest.get(names[name], columns))
+    return {dataset: body for dataset, (_, _, body) in newest.items()}
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -129,13 +137,13 @@ def column_origins(body: bytes) -> list[tuple[str, int, str, str]]:
     facet = read(body, ColumnLineage)
     if facet is None:
         return []
-    found = [("", *_origin(origin, None)) for origin in facet.dataset or ()]
+    found = [("", *_origin(origin, None)) for origin in facet.dataset or () if has_name(origin)]
     for name, output in (facet.fields or {}).items():
         legacy = None
         if output.transformationType or output.transformationDescription:
             legacy = Transformation(type=output.transformationType, description=output.transformationDescription)
         column = clean_name(name, FIELD_BYTES)
-        found.extend((column, *_origin(origin, legacy)) for origin in output.inputFields or ())
+        found.extend((column, *_origin(origin, legacy)) for origin in output.inputFields or () if has_name(origin))
     return found
 
 

@@ -215,4 +215,9 @@ def _origins(body: Body) -> frozenset[tuple[str, str]]:
     origins = [*(lineage.dataset or ())]
     for output in (lineage.fields or {}).values():
         origins.extend(output.inputFields or ())
-    return frozenset((origin.namespace, origin.name) for origin in origins if origin.namespace and origin.name)
+    return frozenset((origin.namespace, origin.name) for origin in origins if has_name(origin))
+
+
+def has_name(origin: InputField) -> bool:
+    """Whether an origin can be given a place in the graph."""
+    return bool(origin.namespace and origin.name)

@@ -16,6 +16,8 @@ FIELD_BYTES = 600  # three of them share one index entry
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=$|[^\d])")
 _OFFSET = 1 << 63
 
@@ -80,21 +82,23 @@ def microseconds(text: str) -> int:
     """An ISO-8601 time as microseconds since 1970 UTC.
 
     A time without zone is taken as UTC; a leap second (``:60``) as the second after ``:59``; digits past the sixth are
-    cut. Raises BadTime for anything else.
+    cut. Raises BadTime for anything else, and for a moment that is outside the years 1 to 9999 in UTC.
     """
+    us = 0
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        leap = _LEAP_SECOND.sub(":59", text, count=1)
-        if leap == text:
+        try:
+            moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59", text, count=1))
+        except ValueError:
             raise BadTime(text) from None
-        return microseconds(leap) + 1_000_000
-    try:
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // _MICROSECOND
-    except OverflowError:  # 0001-01-01T00:00+23:00 is before the first day that datetime knows
-        raise BadTime(text) from None
+        us = 1_000_000
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    us += (moment - _EPOCH) // _MICROSECOND
+    if not _FIRST_US <= us <= _LAST_US:  # 0001-01-01T00:00+23:00: Python can read it, and not write it in UTC
+        raise BadTime(text)
+    return us
 
 
 def isoformat(us: int | None) -> str | None:

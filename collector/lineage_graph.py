@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -62,15 +63,15 @@ def marquez_graph(connection: Connection, question: Question) -> list[JSON]:
     pairs = [(ids["d", d], ids["j", j]) for d, j in found.inputs] + [
         (ids["j", j], ids["d", d]) for j, d in found.outputs
     ]
-    for origin, destination in sorted(pairs):
+    for origin, destination in sorted(set(pairs)):
         edge = {"origin": origin, "destination": destination}
         out_edges[origin].append(edge)
         in_edges[destination].append(edge)
-    nodes = [("DATASET", ids["d", i], doc) for i, doc in datasets.items()]
-    nodes += [("JOB", ids["j", i], doc) for i, doc in jobs.items()]
+    nodes = {ids["d", i]: ("DATASET", datasets[i]) for i in reversed(found.datasets)}
+    nodes |= {ids["j", i]: ("JOB", jobs[i]) for i in reversed(found.jobs)}
     return [
         {"id": node_id, "type": kind, "data": data, "inEdges": in_edges[node_id], "outEdges": out_edges[node_id]}
-        for kind, node_id, data in sorted(nodes, key=lambda node: node[1])
+        for node_id, (kind, data) in sorted(nodes.items())
     ]
 
 
@@ -144,9 +145,7 @@ def _flow_graph(connection: Connection, start: Found, question: Question) -> tup
     """Datasets only, or jobs only."""
     of_jobs = question.granularity is Granularity.JOB
     step = walk_jobs if of_jobs else walk_datasets
-    found = _both_ways(
-        lambda way: step(connection, [start.id], way, question.depth, question.limit), question.direction
-    )
+    found = _both_ways(lambda way, limit: step(connection, [start.id], way, question.depth, limit), question)
     ids, nodes, details = (_job_nodes if of_jobs else _dataset_nodes)(connection, found.nodes)
     edges = [Edge(ids[a], ids[b], evidence) for (a, b), evidence in found.edges.items()]
     return Graph(nodes, edges, start=[ids[start.id]], missing=found.missing), details
@@ -155,24 +154,22 @@ def _flow_graph(connection: Connection, start: Found, question: Question) -> tup
 def _column_graph(connection: Connection, start: Found, question: Question) -> tuple[Graph, Details]:
     field = start.node.field
     starts = [(start.id, field)] if field is not None else _columns_of(connection, start.id)
-    found = _both_ways(
-        lambda way: walk_columns(connection, starts, way, question.depth, question.limit), question.direction
-    )
+    found = _both_ways(lambda way, limit: walk_columns(connection, starts, way, question.depth, limit), question)
     names = dataset_names(connection, {dataset for dataset, _ in found.nodes})
     ids: dict[tuple[int, str], str] = {}
     nodes, details = [], {}
     for (dataset, column), distance in found.nodes.items():
         namespace, name = names[dataset]
         if column:
-            node_id = str(field_node(namespace, name, column))
-            nodes.append(Node(node_id, NodeKind.FIELD, namespace, name, column))
+            node = Node(str(field_node(namespace, name, column)), NodeKind.FIELD, namespace, name, column)
         else:
-            node_id = str(dataset_node(namespace, name))
-            nodes.append(Node(node_id, NodeKind.DATASET, namespace, name))
-        ids[dataset, column] = node_id
-        details[node_id] = {"distance": distance}
+            node = Node(str(dataset_node(namespace, name)), NodeKind.DATASET, namespace, name)
+        ids[dataset, column] = node.id
+        if node.id not in details:
+            nodes.append(node)
+            details[node.id] = {"distance": distance}
     edges = [Edge(ids[a], ids[b], evidence) for (a, b), evidence in found.edges.items()]
-    graph = Graph(nodes, edges, start=[ids[one] for one in starts], missing=found.missing)
+    graph = Graph(nodes, edges, start=[ids[one] for one in starts if one in ids], missing=found.missing)
     return graph, details
 
 
@@ -185,21 +182,34 @@ def _columns_of(connection: Connection, dataset: int) -> list[tuple[int, str]]:
     return [(dataset, column) for column in sorted(columns)] or [(dataset, "")]
 
 
-def _both_ways(one_way: Any, direction: Direction) -> FlowWalk:
-    if direction in (Direction.UPSTREAM, Direction.DOWNSTREAM):
-        found: FlowWalk = one_way(direction)
-        return found
-    up, down = one_way(Direction.UPSTREAM), one_way(Direction.DOWNSTREAM)
+def _both_ways(one_way: Callable[[Direction, int], FlowWalk], question: Question) -> FlowWalk:
+    """``one_way`` in the direction of the question; where that is both, downstream has the room that upstream left."""
+    if question.direction in (Direction.UPSTREAM, Direction.DOWNSTREAM):
+        return one_way(question.direction, question.limit)
+    up = one_way(Direction.UPSTREAM, question.limit)
+    starts = sum(distance == 0 for distance in up.nodes.values())  # in both
+    down = one_way(Direction.DOWNSTREAM, question.limit - len(up.nodes) + starts)
     nodes = up.nodes | {node: min(distance, up.nodes.get(node, distance)) for node, distance in down.nodes.items()}
-    return FlowWalk(nodes, up.edges | down.edges, up.missing + down.missing)
+    return FlowWalk(nodes, up.edges | down.edges, (up.left_out | down.left_out) - nodes.keys())
+
+
+# Names are not escaped in Marquez's node ids, so two things may have one id: "a:b" in "x", and "b" in "x:a". The one
+# that the walk met first then stands for both, with the edges of both.
 
 
 def _dataset_nodes(connection: Connection, found: dict[int, int]) -> tuple[dict[int, str], list[Node], Details]:
     names = dataset_names(connection, found)
     versions = newest_versions(connection, found)
-    ids = {dataset: str(dataset_node(*names[dataset])) for dataset in found}
-    nodes = [Node(ids[i], NodeKind.DATASET, *names[i], detail=_version_label(versions.get(i))) for i in found]
-    return ids, nodes, {ids[i]: {"distance": distance} | _version(versions.get(i)) for i, distance in found.items()}
+    ids: dict[int, str] = {}
+    nodes: list[Node] = []
+    details: Details = {}
+    for dataset, distance in found.items():
+        ids[dataset] = node_id = str(dataset_node(*names[dataset]))
+        if node_id not in details:
+            version = versions.get(dataset)
+            nodes.append(Node(node_id, NodeKind.DATASET, *names[dataset], detail=_version_label(version)))
+            details[node_id] = {"distance": distance} | _version(version)
+    return ids, nodes, details
 
 
 def _job_nodes(connection: Connection, found: dict[int, int]) -> tuple[dict[int, str], list[Node], Details]:
@@ -213,11 +223,15 @@ def _job_nodes(connection: Connection, found: dict[int, int]) -> tuple[dict[int,
     ids: dict[int, str] = {}
     nodes: list[Node] = []
     details: Details = {}
-    for job, namespace, name, state in connection.execute(query):
+    rows = {job: (namespace, name, state) for job, namespace, name, state in connection.execute(query)}
+    for job, distance in found.items():
+        namespace, name, state = rows[job]
         ids[job] = node_id = str(job_node(namespace, name))
+        if node_id in details:
+            continue
         status = "failed" if state in ("FAILED", "ABORTED") else None
         nodes.append(Node(node_id, NodeKind.JOB, namespace, name, status=status))
-        details[node_id] = {"distance": found[job], "latestRunState": state}
+        details[node_id] = {"distance": distance, "latestRunState": state}
     return ids, nodes, details
 
 

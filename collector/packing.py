@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -14,8 +15,17 @@ T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]]).decode
-_decompressor = zstandard.ZstdDecompressor()
-_compressor = zstandard.ZstdCompressor(level=3)
+
+
+class _Zstd(threading.local):
+    """One of each a thread: they let go of the GIL while they work, and two threads in one corrupt the memory."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=3).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_zstd = _Zstd()
 
 
 def pack_facets(facets: FacetSet) -> bytes:
@@ -40,9 +50,9 @@ def row_of(facts: DatasetFacts | JobFacts | RunFacts | UseFacts) -> tuple[Any, .
 
 def compress(body: bytes) -> bytes:
     """``body`` as it is stored."""
-    return _compressor.compress(body)
+    return _zstd.compress(body)
 
 
 def decompress(body: bytes) -> bytes:
     """What ``compress`` was given."""
-    return _decompressor.decompress(body)
+    return _zstd.decompress(body)

@@ -36,12 +36,17 @@ class Walk:
     jobs: dict[int, int] = field(default_factory=dict)
     inputs: set[tuple[int, int]] = field(default_factory=set)  # (dataset, job)
     outputs: set[tuple[int, int]] = field(default_factory=set)  # (job, dataset)
-    missing: int = 0
+    left_out: set[tuple[bool, int]] = field(default_factory=set)  # (whether it is a job, id): seen, but past the limit
 
     @property
     def size(self) -> int:
         """Nodes found."""
         return len(self.datasets) + len(self.jobs)
+
+    @property
+    def missing(self) -> int:
+        """Nodes seen and left out."""
+        return len(self.left_out)
 
 
 def among(connection: Connection, column: ColumnElement[Any], ids: Iterable[Any]) -> ColumnElement[bool]:
@@ -120,12 +125,11 @@ def _walk_any(connection: Connection, datasets: Collection[int], jobs: Collectio
             frontier = _admit(found, found.jobs, touching - found.jobs.keys(), distance, limit)
         if not frontier:
             break
-        around: set[int] = set()
-        for side in (INPUT, OUTPUT):
-            pairs = edges_of_jobs(connection, frontier, side)
-            _note(found, pairs, side)
-            around.update(dataset for _, dataset in pairs)
+        sides = {side: edges_of_jobs(connection, frontier, side) for side in (INPUT, OUTPUT)}
+        around = {dataset for pairs in sides.values() for _, dataset in pairs}
         frontier_datasets = _admit(found, found.datasets, around - found.datasets.keys(), distance, limit)
+        for side, pairs in sides.items():
+            _note(found, pairs, side)
         frontier = set()
     return found
 
@@ -135,8 +139,10 @@ def _admit(found: Walk, known: dict[int, int], new: set[int], distance: int, lim
     room = max(0, limit - found.size)
     unknown = new - known.keys()
     if len(unknown) > room:
-        found.missing += len(unknown) - room
-        unknown = set(sorted(unknown)[:room])
+        of_jobs = known is found.jobs
+        ordered = sorted(unknown)
+        unknown = set(ordered[:room])
+        found.left_out.update((of_jobs, one) for one in ordered[room:])
     known.update(dict.fromkeys(unknown, distance))
     return unknown | (new & known.keys())
 
@@ -160,7 +166,12 @@ class FlowWalk:
 
     nodes: dict[Any, int]
     edges: dict[tuple[Any, Any], str] = field(default_factory=dict)
-    missing: int = 0
+    left_out: set[Any] = field(default_factory=set)  # seen, but past the limit
+
+    @property
+    def missing(self) -> int:
+        """Nodes seen and left out."""
+        return len(self.left_out)
 
 
 def walk_datasets(connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int) -> FlowWalk:
@@ -205,7 +216,8 @@ def walk_columns(
 
 
 def _walk_flow(step: Any, start: Iterable[Any], way: Direction, depth: int, limit: int) -> FlowWalk:
-    found = FlowWalk(dict.fromkeys(start, 0))
+    starts = list(start)
+    found = FlowWalk(dict.fromkeys(starts[:limit], 0), left_out=set(starts[limit:]))
     frontier = set(found.nodes)
     for distance in range(1, depth + 1):
         if not frontier:
@@ -214,8 +226,9 @@ def _walk_flow(step: Any, start: Iterable[Any], way: Direction, depth: int, limi
         new = {other for _, other, _ in triples} - found.nodes.keys()
         room = max(0, limit - len(found.nodes))
         if len(new) > room:
-            found.missing += len(new) - room
-            new = set(sorted(new)[:room])
+            ordered = sorted(new)
+            new = set(ordered[:room])
+            found.left_out.update(ordered[room:])
         found.nodes.update(dict.fromkeys(new, distance))
         for near, far, evidence in triples:
             if far in found.nodes:

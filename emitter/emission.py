@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 _ENDPOINT = "api/v1/lineage"
 _CONFIG_FILES = ("openlineage.yml", "~/.openlineage/openlineage.yml")
 _TIMEOUT_SECONDS = 5.0
+#: Our events say where an asset's own file is; what the client would add is the Git remote of the working directory as
+#: it stands, with the user and password that may be in it.
+_CLIENT_CONFIG: dict[str, Any] = {"facets": {"source_code_location": {"disabled": True}}}
 #: A refused connection fails at once and is not tried again (urllib3 would log each try); a connection that broke is,
 #: once; 503 with its Retry-After is, twice.
 _RETRY: dict[str, Any] = {"total": 3, "connect": 0, "read": 1, "status": 2, "backoff_factor": 0.2}
@@ -133,7 +136,7 @@ def _client_for(url: str) -> OpenLineageClient:
     transport = HttpConfig.from_dict(config)
     if key := os.environ.get("OPENLINEAGE_API_KEY"):
         transport.auth = ApiKeyTokenProvider({"api_key": key})
-    return OpenLineageClient(transport=HttpTransport(transport))
+    return OpenLineageClient(transport=HttpTransport(transport), config=_CLIENT_CONFIG)
 
 
 def _is_configured() -> bool:
@@ -153,7 +156,7 @@ def _configured_client() -> OpenLineageClient | None:
     from openlineage.client.transport.console import ConsoleTransport
     from openlineage.client.transport.noop import NoopTransport
 
-    client = OpenLineageClient()
+    client = OpenLineageClient(config=_CLIENT_CONFIG)
     chosen = bool((client.config.transport or {}).get("type"))
     if isinstance(client.transport, NoopTransport) or (isinstance(client.transport, ConsoleTransport) and not chosen):
         return None

@@ -50,6 +50,7 @@ from facets.checksum import HeadwaterChecksumDatasetFacet
 from facets.materialization import HeadwaterMaterializationRunFacet
 
 _INTEGRATION = "HEADWATER"
+_MAX_MESSAGE_CHARACTERS = 8_000
 _MAX_STACK_CHARACTERS = 32_000
 _F = TypeVar("_F")
 
@@ -134,7 +135,7 @@ def _error_facet(error: BaseException) -> RunFacet:
     stack = "".join(traceback.format_exception(error))
     return _facet(
         error_message_run.ErrorMessageRunFacet,
-        message=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        message=(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)[:_MAX_MESSAGE_CHARACTERS],
         programmingLanguage="PYTHON",
         # The end says what happened; a deep recursion's middle does not matter.
         stackTrace=stack[-_MAX_STACK_CHARACTERS:],

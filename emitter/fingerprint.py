@@ -27,6 +27,7 @@ _DIGEST_BYTES = 16
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 #: Methods compiled from these were written by a class decorator; the class's own fields say all that they do.
 _GENERATED = ("<string>", "<attrs")
+_GLOBAL_READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -132,7 +133,7 @@ def _inside(member: Any) -> Any:
 
 def _global_names(code: CodeType) -> set[str]:
     """The global names that the code and the functions inside it read; parameters that shadow globals are not."""
-    found = {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    found = {one.argval for one in dis.get_instructions(code) if one.opname in _GLOBAL_READS}
     return found.union(*(_global_names(one) for one in code.co_consts if isinstance(one, CodeType)))
 
 
@@ -142,7 +143,10 @@ def _code_text(code: CodeType) -> str:
 
 
 def _plain_text(value: Any) -> str:
-    """The value where it is plain or made of plain ones; otherwise only its type, whose text never changes."""
+    """The value where it is plain or made of plain ones; otherwise only its type, whose text never changes.
+
+    Without modules: a script's own is ``__main__``, and another when the same file is loaded as a pipeline.
+    """
     if isinstance(value, Enum):
         return f"{type(value).__qualname__}.{value.name}={_plain_text(value.value)}"
     if isinstance(value, _PLAIN):
@@ -154,5 +158,5 @@ def _plain_text(value: Any) -> str:
     if isinstance(value, dict):
         return f"dict({', '.join(sorted(f'{_plain_text(key)}: {_plain_text(one)}' for key, one in value.items()))})"
     if inspect.isclass(value) or inspect.isroutine(value):
-        return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
-    return f"<{type(value).__module__}.{type(value).__qualname__}>"
+        return f"<{value.__qualname__}>"
+    return f"<a {type(value).__qualname__}>"

@@ -27,8 +27,8 @@ def git_location(file: str) -> GitLocation | None:
     from openlineage.client.git import get_git_branch, get_git_repo_url, get_git_tag, get_git_version
 
     path = Path(file).absolute()
-    root = next((folder for folder in path.parents if (folder / ".git").is_dir()), None)
-    if root is None or not path.is_file():
+    root = next((folder for folder in path.parents if (folder / ".git").exists()), None)
+    if root is None or not path.is_file() or not (root / ".git").is_dir():  # a file: a submodule or linked worktree
         return None
     git = root / ".git"
     repository = web_address(get_git_repo_url(git_dir=git) or "")

@@ -100,7 +100,7 @@ class MetadataStore:
         self.path = Path(path)
         self._lock = threading.RLock()
         with self._told("opened"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_directory()
             self._connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -168,6 +168,13 @@ class MetadataStore:
 
     def __repr__(self) -> str:
         return f"MetadataStore({str(self.path)!r})"
+
+    def _make_directory(self) -> None:
+        directory = self.path.parent
+        if not directory.is_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            if directory.name == DEFAULT_PATH.parent.name:  # ours alone: no one wants to commit it
+                (directory / ".gitignore").write_text("*\n")
 
     def _prepare(self) -> None:
         self._connection.row_factory = sqlite3.Row

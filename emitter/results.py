@@ -84,7 +84,7 @@ class AssetResult:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MaterializeResult(Mapping[str, AssetResult]):
     """The results by asset name, in the order in which the assets had their turn.
 
@@ -115,6 +115,10 @@ class MaterializeResult(Mapping[str, AssetResult]):
             )
             error = MaterializationFailed(f"{len(failures)} of {len(self)} assets did not succeed:\n{lines}")
             raise error from next((one.error for one in failures if one.error), None)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {result.status}" for name, result in self.results.items())
+        return f"<MaterializeResult of run {self.run_id} ({told})>"
 
     def __getitem__(self, name: str) -> AssetResult:
         return self.results[name]

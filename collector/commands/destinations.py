@@ -20,6 +20,7 @@ from collector.quarantine import Refused
 from collector.store.engines import open_engine, reading, upgrade
 from collector.tables import event as event_table
 from collector.writer import Writer
+from headwater import connection_trouble
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
@@ -83,7 +84,7 @@ class CollectorDestination:
                     self._endpoint, data=body, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), allow_redirects=False
                 )
             except requests.RequestException as error:
-                trouble = f"{self.url} cannot be reached ({told(error)})"
+                trouble = f"{self.url} cannot be reached ({connection_trouble(error)})"
                 if not self._reached:  # most likely a wrong address: say so at once
                     raise DestinationFailed(
                         f"{trouble}. Does a collector run there? Start one: headwater serve"
@@ -182,25 +183,6 @@ class StoreDestination:
                 if time.monotonic() > end:
                     raise DestinationFailed(f"{error} It was tried again for {self.patience:g} seconds.") from error
                 time.sleep(0.5)
-
-
-def told(error: requests.RequestException) -> str:
-    """What went wrong with a connection, in a few words: requests wraps the cause several layers deep."""
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    text = str(error)
-    for sign, words in (
-        ("Connection refused", "connection refused"),
-        ("Name or service not known", "no such host"),
-        ("Temporary failure in name resolution", "no such host"),
-        ("No address associated", "no such host"),
-        ("CERTIFICATE", "its TLS certificate is not trusted"),
-        ("Connection reset", "connection reset"),
-        ("Connection aborted", "connection closed"),
-    ):
-        if sign in text:
-            return words
-    return text[:200]
 
 
 def _message(answer: requests.Response) -> str:

@@ -166,6 +166,10 @@ class _Server(Server):  # type: ignore[misc, valid-type]
             else:
                 call()
                 return
+        if not self.main_loop_interrupt.is_set():
+            logging.getLogger("headwater.serve").error("no answer from %s in %d s, stopping", url, READY_SECONDS)
+            self.interrupt_children.append(0)  # makes it exit with 1
+            self.main_loop_interrupt.set()
 
 
 def _checked_address(host: str, insecure: bool) -> str:

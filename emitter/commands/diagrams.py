@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 
 import requests
 
+from headwater import connection_trouble
 from lineage.errors import HeadwaterError, UnknownNode
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+#: Marquez's words for a node; any other 404 is about the path, so about the address.
+_NODE_NOT_FOUND = re.compile(r"(Dataset|Job|Field|Run) '.*' not found\.", re.DOTALL)
 
 
 class CollectorFailed(HeadwaterError):
@@ -63,25 +67,25 @@ def fetch_diagram(
             timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
         )
     except requests.RequestException as error:
-        why = "no answer in time" if isinstance(error, requests.Timeout) else _cause(error)
         raise CollectorFailed(
-            f"{collector} cannot be reached ({why}). Does a collector run there? Start one: headwater serve"
+            f"{collector} cannot be reached ({connection_trouble(error)}). Does a collector run there? Start one: "
+            "headwater serve"
         ) from error
     if answer.status_code == 200:
         answer.encoding = "utf-8"
         return answer.text
     message = _message(answer)
-    if answer.status_code == 404 and message:
+    if answer.status_code == 404 and _NODE_NOT_FOUND.match(message or ""):
         raise UnknownNode(
-            f"{collector} does not know the node {node_id!r}: {message} Ids look like 'dataset:{{namespace}}:{{name}}' or "
+            f"{collector} does not know {node_id!r}: {message} Ids look like 'dataset:{{namespace}}:{{name}}' or "
             f"'job:{{namespace}}:{{name}}'; the newest events show the names: {collector}/api/v1/events/lineage?limit=5"
         )
     if answer.status_code in (400, 422) and message:
         raise Refused(message)
-    raise CollectorFailed(
-        f"{answer.url.partition('?')[0]} answered {answer.status_code}"
-        + (f": {message}" if message else ", not as a collector does; is the address right?")
+    said = (
+        f": {message}" if message and answer.status_code != 404 else ", not as a collector does; is the address right?"
     )
+    raise CollectorFailed(f"{answer.url.partition('?')[0]} answered {answer.status_code}{said}")
 
 
 def _message(answer: requests.Response) -> str | None:
@@ -90,12 +94,3 @@ def _message(answer: requests.Response) -> str | None:
     except (ValueError, KeyError, TypeError):
         return None
     return str(message)
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause in the system's words: requests and urllib3 wrap it several layers deep."""
-    while inner := error.__cause__ or error.__context__ or getattr(error, "reason", None):
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return getattr(error, "strerror", None) or str(error)

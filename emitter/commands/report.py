@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sysconfig
 import traceback
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.status import Status as Spinner
 from rich.table import Table
@@ -29,6 +29,8 @@ _STYLES = {
     Status.SKIPPED: "yellow",
 }
 _WIDEST = max(len(status) for status in Status)
+#: The system's own words within what urllib3 makes of a connection that failed.
+_SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
@@ -75,20 +77,25 @@ def console(to_stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=10_000, color_system=None)
 
 
-def print_result(result: MaterializeResult, warnings: Sequence[str], again: Again) -> None:
-    """Print the closing table, what went wrong with what to do about it, and a line on the whole."""
+def print_result(result: MaterializeResult, warnings: Sequence[str] = (), again: Again | None = None) -> None:
+    """Print the closing table, what went wrong with what to do about it, and a line on the whole.
+
+    ``warnings`` are what the emitter logged; with ``again``, commands that go on from here are suggested.
+    """
     out = console()
     _print(out, "")
-    _print_table(out, result)
+    _print_results(out, result)
     for one in result.values():
         for line in _problems(one):
             _print(out, line)
     if any(one.status is Status.FAILED for one in result.values()):
         _print(out, "\nOf what failed nothing was stored, its last good output stays. Mend it and run the same command")
-        _print(out, "again: what is done already is not done twice.")
+        _print(out, "again: what is stored already is not made again.")
     _print(out, "")
     _print(out, _summary(result))
-    for line in _lineage_lines(result, warnings, again):
+    if again and all(one.status is Status.UNCHANGED for one in result.values()):
+        _print(out, "Nothing had changed since they were made; --force makes them anew all the same.")
+    for line in _lineage_lines(result, warnings, again or Again(None, {})):
         _print(out, line)
 
 
@@ -140,25 +147,28 @@ def _time(moment: datetime | None) -> str | None:
 
 def _line(one: AssetResult, started: AssetStarted | None) -> Text:
     place = f"[{started.index:>{len(str(started.total))}}/{started.total}] " if started else ""
-    text = Text(place, style="dim")
+    text = Text()
+    text.append(place, style="dim")
     text.append(f"{one.status.value:<{_WIDEST}} ", style=_STYLES[one.status])
     text.append(visible(one.name), style="bold")
     if one.rows is not None:
         text.append(f"  {one.rows:,} rows")
     text.append(f"  {one.duration:.2f} s", style="dim")
-    failing = sum(not check.success for check in one.checks)
-    if failing:
-        text.append(f"  {failing} of {len(one.checks)} checks failed", style="red")
+    failing = Counter(check.severity for check in one.checks if not check.success)
+    if failing["error"]:
+        text.append(f"  {failing['error']} of {len(one.checks)} checks failed", style="red")
+    if failing["warn"]:
+        text.append(f"  {failing['warn']} warning{'s' * (failing['warn'] > 1)}", style="yellow")
     return text
 
 
-def _print_table(out: Console, result: MaterializeResult) -> None:
-    table = Table(box=box.SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
+def _print_results(out: Console, result: MaterializeResult) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold underline")
     for heading in ("asset", "status", "version", "checksum"):
         table.add_column(heading, no_wrap=True)
     for heading in ("rows", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    table.add_column("why")
     for one in result.values():
         table.add_row(
             Text(visible(one.name), style="bold"),
@@ -169,6 +179,11 @@ def _print_table(out: Console, result: MaterializeResult) -> None:
             Text(f"{one.duration:.2f}"),
             Text(shorten(visible(_why(one)), 100)),
         )
+    print_table(out, table)
+
+
+def print_table(out: Console, table: Table) -> None:
+    """Print a table without the spaces at the lines' ends that would fill its last column."""
     with out.capture() as captured:
         out.print(table)
     for line in captured.get().splitlines():
@@ -177,9 +192,8 @@ def _print_table(out: Console, result: MaterializeResult) -> None:
 
 
 def checksum_prefix(checksum: str | None) -> str:
-    """``blake3:0123456789ab``: enough to tell two versions apart by eye."""
-    algorithm, colon, value = (checksum or "").partition(":")
-    return f"{algorithm}{colon}{value[:12]}"
+    """Twelve digits, without the algorithm: enough to tell two versions apart by eye, and short."""
+    return (checksum or "").rpartition(":")[2][:12]
 
 
 def _why(one: AssetResult) -> str:
@@ -230,8 +244,6 @@ def _summary(result: MaterializeResult) -> Text:
     parts = [f"{counted[status]} {status.value.replace('_', ' ')}" for status in Status if counted[status]]
     text = Text(f"{len(result)} asset{'s' * (len(result) != 1)}: {', '.join(parts)}, in {result.duration:.1f} s.")
     text.stylize("green" if result.succeeded else "red")
-    if counted[Status.UNCHANGED] == len(result):
-        text.append(" Nothing had changed; --force runs them all the same.")
     return text
 
 
@@ -239,13 +251,13 @@ def _lineage_lines(result: MaterializeResult, warnings: Sequence[str], again: Ag
     lines: list[str | Text] = []
     if result.events_failed:
         where = f" to {again.collector}" if again.collector else ""
-        lines.append(
-            Text(
-                f"{result.events_failed} lineage events could not be delivered{where}; the assets are not affected. "
-                "Does a collector run there? Start one: headwater serve",
-                style="yellow",
-            )
+        cause = next((found[1] for warning in warnings if (found := _SYSTEM_ERROR.search(warning))), None)
+        why = f" ({cause.lower()})" if cause else ""
+        text = (
+            f"{result.events_failed} lineage events could not be delivered{where}{why}; the assets are not affected. "
         )
+        lines.append(Text(f"{text}Does a collector run there? Start one: headwater serve", style="yellow"))
+        warnings = [] if cause else warnings
     lines += [Text(f"  {visible(warning)}", style="yellow") for warning in warnings]
     done = [one.name for one in result.values() if one.checksum]
     if again.collector and done and not result.events_failed:

@@ -14,7 +14,7 @@ import pytest
 import facets
 from emitter import JSONIO, Asset, ParquetIO, asset, between, check, load_pipeline, materialize, not_null, row_count
 from emitter.git import web_address
-from tests.emitter.conftest import Events
+from tests.emitter.conftest import Events, RecordingCollector
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_hostile_names_and_texts_make_valid_events(events: Events) -> None:
     assert events.states("failing") == ["START", "FAIL"]
 
 
-def test_a_files_place_in_git_is_told_without_secrets(events: Events, workdir: Path) -> None:
+def test_a_files_place_in_git_is_told_without_secrets(collector: RecordingCollector, workdir: Path) -> None:
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=x", "-c", "user.email=x@y"]
         return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
@@ -311,12 +311,12 @@ def test_a_files_place_in_git_is_told_without_secrets(events: Events, workdir: P
     git("add", ".")
     git("commit", "-q", "-m", "x")
     commit = git("rev-parse", "HEAD")
-    materialize(load_pipeline("flows/nightly.py"), on_event=events)
-    place = events.ending("one")["job"]["facets"]["sourceCodeLocation"]
+    materialize(load_pipeline("flows/nightly.py"), collector=collector.url)
+    place = collector.events.ending("one")["job"]["facets"]["sourceCodeLocation"]
     assert place["url"] == f"https://github.com/shop/data/blob/{commit}/flows/nightly.py#L3"
     assert (place["repoUrl"], place["path"]) == ("https://github.com/shop/data", "flows/nightly.py")
     assert (place["type"], place["version"], place["branch"]) == ("git", commit, "main")
-    assert "secret" not in str(events)
+    assert "secret" not in str(collector.events)
 
 
 @pytest.mark.parametrize(

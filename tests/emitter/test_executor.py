@@ -493,6 +493,18 @@ def test_a_callback_that_raises_is_heard() -> None:
         materialize(raw, on_progress=complain)
 
 
+def test_the_metadata_is_kept_out_of_git(workdir: Path) -> None:
+    materialize(raw)
+    assert (workdir / ".headwater" / ".gitignore").read_text() == "*\n"
+    materialize(raw, store="elsewhere/metadata.db")
+    assert not (workdir / "elsewhere" / ".gitignore").exists()
+
+
+def test_a_whole_result_is_short_to_read() -> None:
+    results = materialize([raw, total])
+    assert repr(results) == f"<MaterializeResult of run {results.run_id} (raw: materialized, total: materialized)>"
+
+
 def test_an_interrupt_is_raised_again() -> None:
     ran: list[int] = []
 

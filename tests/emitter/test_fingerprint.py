@@ -220,6 +220,32 @@ def test_the_fields_of_a_dataclass_and_the_members_of_an_enum_count(workdir: Pat
     assert code_version(workdir, text.replace("RED = 1", "RED = 2")) != base
 
 
+def test_a_file_has_the_same_fingerprint_as_a_script_and_as_a_pipeline(workdir: Path) -> None:
+    text = """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Order:
+            price: int
+
+        def rate():
+            return 2
+
+        @asset
+        def orders(cls=Order, function=rate):
+            return cls(function())
+
+        if __name__ == "__main__":
+            print(orders.code_version)
+    """
+    expected = code_version(workdir, text)
+    (script,) = workdir.glob("*.py")
+    done = subprocess.run(
+        [sys.executable, script], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
+
+
 def test_lambdas_on_one_line_differ(workdir: Path) -> None:
     text = """
         assets = [asset(name="orders")(lambda: 1), asset(name="more")(lambda: 2)]
