@@ -42,10 +42,6 @@ Exit codes:
 class Failure(click.ClickException):
     """A failure told in one red paragraph on stderr."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
     def show(self, file: IO[Any] | None = None) -> None:
         colour = False if os.environ.get("NO_COLOR") else None
         click.secho("Error: ", fg="red", bold=True, nl=False, err=True, file=file, color=colour)

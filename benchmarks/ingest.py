@@ -133,7 +133,7 @@ def measure(settings: Settings) -> Iterator[Figure]:
             yield from _rate_figures(mode, rates, single)
             if mode is SINGLE:
                 single = median(rates.subject)
-                yield from _latency(settings, subject, peer, single, median(rates.peer))
+                yield from _latency(settings, subject, peer)
         yield from _routing(settings, stack, peer)
     yield from _memory_and_disk(settings)
 
@@ -195,14 +195,22 @@ def _rate_figures(mode: Mode, rates: Rates, single: float) -> Iterator[Figure]:
     )
 
 
-def _latency(settings: Settings, subject: Driver, peer: Driver, top: float, peer_top: float) -> Iterator[Figure]:
-    settings.progress(f"ingest: latency at {SHARE_OF_TOP:.0%} of the top rate")
-    found = []
-    for driver, rate in ((peer, peer_top), (subject, top)):
-        rounds = [driver.drive(SINGLE, settings.seconds, rate=rate * SHARE_OF_TOP)[0] for _ in range(settings.rounds)]
-        found.append((median(one.p50 for one in rounds), median(one.p99 for one in rounds)))
-    (peer_p50, peer_p99), (p50, p99) = found
-    note = f"at {top * SHARE_OF_TOP:,.0f} events/s; raw append at its 70 %: p50 {peer_p50:.2f}, p99 {peer_p99:.2f} ms"
+def _latency(settings: Settings, subject: Driver, peer: Driver) -> Iterator[Figure]:
+    """Each round asks for the top rate anew: a machine that others use has another one every minute."""
+    found = {}
+    for driver in (peer, subject):
+        p50s, p99s, tops = [], [], []
+        for number in range(settings.rounds):
+            settings.progress(f"latency, {driver.server.name}: round {number + 1} of {settings.rounds}")
+            full, _ = driver.drive(SINGLE, settings.seconds)
+            paced, _ = driver.drive(SINGLE, settings.seconds, rate=full.events_per_second * SHARE_OF_TOP)
+            # a median above that of the full load is a queue's: beside it any p99 would look good
+            p50s.append(min(paced.p50, full.p50))
+            p99s.append(paced.p99)
+            tops.append(full.events_per_second)
+        found[driver] = median(p50s), median(p99s), median(tops)
+    p50, p99, top = found[subject]
+    note = f"at {top * SHARE_OF_TOP:,.0f} events/s; raw append at its 70 %: p50 {found[peer][0]:.2f}, p99 {found[peer][1]:.2f} ms"
     what = f"p99 beside the median at {SHARE_OF_TOP:.0%} of the top rate"
     yield Figure("latency", what, p99, "ms", "median", p50, p99 / p50, Target(5, at_most=True), note)
 

@@ -22,17 +22,24 @@ class Stream(Protocol):
         """At most ``size`` bytes."""
 
 
-def read_body(stream: Stream, encoding: str, length: int | None, limit: int = MAX_BODY) -> bytes:
-    """The body, inflated where ``encoding`` (Content-Encoding) is gzip or deflate.
+def read_body(stream: Stream, length: int | None, limit: int = MAX_BODY) -> bytes:
+    """The body as it came; ``length`` is Content-Length in bytes, None where the body comes in chunks.
 
-    ``length`` is Content-Length in bytes, None where the body comes in chunks. Raises RefusedBody: 413 over ``limit``,
-    415 for another encoding, 400 for bytes that are not what the encoding says.
+    Raises RefusedBody (413) over ``limit``.
     """
     if length is not None and length > limit:
         raise _too_large(limit)
     body = stream.read(limit + 1)
     if len(body) > limit:
         raise _too_large(limit)
+    return body
+
+
+def decode_body(body: bytes, encoding: str) -> bytes:
+    """``body`` inflated where ``encoding`` (Content-Encoding) is gzip or deflate.
+
+    Raises RefusedBody: 413 for a bomb, 415 for another encoding, 400 for bytes that are not what the encoding says.
+    """
     match encoding.strip().lower():
         case "" | "identity":
             return body

@@ -26,10 +26,17 @@ EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 
 
 class Body(NamedTuple):
-    """A facet's raw JSON, and the content hash that stands for it."""
+    """A facet's raw JSON, the content hash that stands for it, and the hash's first 56 bits, which break ties."""
 
     digest: bytes
+    tie: int
     raw: bytes
+
+    @classmethod
+    def of(cls, raw: bytes) -> Body:
+        """The body with these bytes."""
+        digest = content_hash(raw)
+        return cls(digest, int.from_bytes(digest[:7], "big"), raw)
 
 
 if TYPE_CHECKING:
@@ -198,18 +205,18 @@ def _small_body(raw: bytes) -> Body:
     _check_body(raw)
     if len(_small_bodies) >= _MOST_BODIES:
         _small_bodies.clear()
-    body = _small_bodies[raw] = Body(content_hash(raw), raw)
+    body = _small_bodies[raw] = Body.of(raw)
     return body
 
 
 def _large_body(raw: bytes) -> Body:
-    digest = content_hash(raw)
-    if digest not in _large_digests:
+    body = Body.of(raw)
+    if body.digest not in _large_digests:
         _check_body(raw)
         if len(_large_digests) >= _MOST_BODIES:
             _large_digests.clear()
-        _large_digests.add(digest)
-    return Body(digest, raw)
+        _large_digests.add(body.digest)
+    return body
 
 
 def _check_body(raw: bytes) -> None:

@@ -101,8 +101,8 @@ def _wanted_edges(uses: dict[int, Uses], canonical: dict[int, int]) -> dict[tupl
 
 
 def _described_columns(rows: Rows, described: Collection[int]) -> dict[int, int]:
-    """The body of the newest columnLineage that DatasetEvents gave of each canonical dataset, under any of its names."""
-    names = dict(rows.load(tables.dataset, "canonical_id", described, ("id", "canonical_id")))
+    """The newest columnLineage body that DatasetEvents gave of each canonical dataset, under any of its names."""
+    names: dict[int, int] = dict(rows.load(tables.dataset, "canonical_id", described, ("id", "canonical_id")))
     newest: dict[int, tuple[int, int, int]] = {}
     for job_id, name, packed in rows.load(
         tables.declared_dataset, "dataset_id", names, ("job_id", "dataset_id", "facets")

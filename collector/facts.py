@@ -176,9 +176,8 @@ class Facts:
         self.jobs: dict[int, JobFacts] = {}
         self.runs: dict[bytes, RunFacts] = {}
         self.uses: dict[bytes, dict[Side, UseFacts]] = {}  # by run key
-        self.declared: dict[
-            int, tuple[bytes, dict[Side, FacetSet]]
-        ] = {}  # by job id: newest JobEvent's stamp, datasets
+        # by job id: the newest JobEvent's stamp and datasets
+        self.declared: dict[int, tuple[bytes, dict[Side, FacetSet]]] = {}
         self.described: dict[int, FacetSet] = {}  # columnLineage that a DatasetEvent gave, by dataset id
         self.aliases: set[tuple[int, int]] = set()
         self.bodies: dict[bytes, bytes] = {}  # facet bodies by content hash
@@ -187,7 +186,12 @@ class Facts:
 
     def add(self, event: Event) -> None:
         """Merge in what ``event`` says."""
-        {"run": self._add_run_event, "job": self._add_job_event, "dataset": self._add_dataset_event}[event.kind](event)
+        if event.kind == "run":
+            self._add_run_event(event)
+        elif event.kind == "job":
+            self._add_job_event(event)
+        else:
+            self._add_dataset_event(event)
 
     # --- the three kinds ---------------------------------------------------------------------------------------------
 
@@ -239,30 +243,26 @@ class Facts:
 
     # --- the parts ---------------------------------------------------------------------------------------------------
 
-    def _namespace(self, name: str) -> int:
-        namespace_id = keys.namespace_id(name)
-        self.namespaces[namespace_id] = name
-        return namespace_id
-
     def _job(self, event: Event, job: Job) -> JobFacts:
-        namespace, name = keys.clean_name(job.namespace), keys.clean_name(job.name)
+        named = keys.named_job(job.namespace, job.name)
+        self.namespaces[named.namespace_id] = named.namespace
         return JobFacts(
-            id=keys.job_id(namespace, name),
-            namespace_id=self._namespace(namespace),
-            name=name,
+            id=named.id,
+            namespace_id=named.namespace_id,
+            name=named.name,
             created_us=event.time_us,
             updated_us=event.time_us,
             facets=self._facets(event, job.facets),
         )
 
     def _run(self, event: Event, run: Run, job_id: int) -> RunFacts:
-        key = keys.run_key(run.runId)
+        key, run_id = keys.run_identity(run.runId)
         state = STATES.get(event.event_type or "", "NEW")
         ended = _STATE_RANK[state] == 2
         nominal = nominal_time_of(run.facets) or NominalTime()
         return RunFacts(
             run_key=key,
-            run_id=None if run.runId == keys.run_uuid(key) else keys.clean_name(run.runId),
+            run_id=run_id,
             job_id=job_id,
             job_stamp=keys.stamp(event.time_us, event.hash, _NAMED),
             created_us=event.time_us,
@@ -302,38 +302,32 @@ class Facts:
         return job_facts.id
 
     def _dataset(self, event: Event, dataset: Dataset) -> DatasetFacts:
-        namespace, name = keys.clean_name(dataset.namespace), keys.clean_name(dataset.name)
-        dataset_id = keys.dataset_id(namespace, name)
+        named = keys.named_dataset(dataset.namespace, dataset.name)
+        self.namespaces[named.namespace_id] = named.namespace
         facets = self._facets(event, dataset.facets)
         for extra in (dataset.inputFacets, dataset.outputFacets):
             if extra:
                 merge_facets(facets, self._facets(event, extra, IO_PREFIX))
+        lifecycle = None
         if _identifies(dataset):
+            lifecycle = lifecycle_of(dataset.facets)
             for alias_namespace, alias_name in aliases_of(dataset.facets):
                 alias = self._name_dataset(event, alias_namespace, alias_name)
-                if alias != dataset_id:
-                    self.aliases.add((dataset_id, alias))
+                if alias != named.id:
+                    self.aliases.add((named.id, alias))
             for origin_namespace, origin_name in origins_of(dataset.facets):
                 self._name_dataset(event, origin_namespace, origin_name)
-        return DatasetFacts(
-            id=dataset_id,
-            namespace_id=self._namespace(namespace),
-            name=name,
-            created_us=event.time_us,
-            updated_us=event.time_us,
-            canonical_id=dataset_id,
-            lifecycle=lifecycle_of(dataset.facets) if _identifies(dataset) else None,
-            facets=facets,
-        )
+        now = event.time_us
+        return DatasetFacts(named.id, named.namespace_id, named.name, now, now, named.id, lifecycle, facets)
 
     def _name_dataset(self, event: Event, namespace: str, name: str) -> int:
         """A dataset that a facet only names: an alias, or the origin of a column."""
-        namespace, name = keys.clean_name(namespace), keys.clean_name(name)
-        named_id = keys.dataset_id(namespace, name)
+        named = keys.named_dataset(namespace, name)
+        self.namespaces[named.namespace_id] = named.namespace
         now = event.time_us
-        facts = DatasetFacts(named_id, self._namespace(namespace), name, now, now, named_id, None, {})
-        _merge_into(self.datasets, named_id, facts)
-        return named_id
+        facts = DatasetFacts(named.id, named.namespace_id, named.name, now, now, named.id, None, {})
+        _merge_into(self.datasets, named.id, facts)
+        return named.id
 
     def _use(self, event: Event, direction: int, dataset: Dataset) -> tuple[Side, UseFacts]:
         facts = self._dataset(event, dataset)
@@ -349,9 +343,10 @@ class Facts:
         if not facets:
             return {}
         entries: FacetSet = {}
-        for name, (digest, raw) in facets.items():
-            self.bodies[digest] = raw
-            entries[prefix + name] = (event.time_us, int.from_bytes(digest[:7], "big"), digest)
+        bodies, time_us = self.bodies, event.time_us
+        for name, (digest, tie, raw) in facets.items():
+            bodies[digest] = raw
+            entries[prefix + name] = (time_us, tie, digest)
         return entries
 
 

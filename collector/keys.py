@@ -6,6 +6,7 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -47,22 +48,53 @@ def hashed_id(*parts: str) -> int:
     return int.from_bytes(blake3("\x00".join(parts).encode()).digest(8), "big") >> 1 or 1
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def namespace_id(namespace: str) -> int:
     """The id of a namespace (clean name)."""
     return hashed_id("namespace", namespace)
 
 
-@lru_cache(maxsize=262_144)
 def dataset_id(namespace: str, name: str) -> int:
     """The id of a dataset (clean names)."""
     return hashed_id("dataset", namespace, name)
 
 
-@lru_cache(maxsize=262_144)
 def job_id(namespace: str, name: str) -> int:
     """The id of a job (clean names)."""
     return hashed_id("job", namespace, name)
+
+
+class Named(NamedTuple):
+    """A thing's ids and clean names."""
+
+    id: int
+    namespace_id: int
+    namespace: str
+    name: str
+
+
+@lru_cache(maxsize=262_144)
+def named_dataset(namespace: str, name: str) -> Named:
+    """A dataset as an event names it."""
+    namespace, name = clean_name(namespace), clean_name(name)
+    return Named(dataset_id(namespace, name), namespace_id(namespace), namespace, name)
+
+
+@lru_cache(maxsize=262_144)
+def named_job(namespace: str, name: str) -> Named:
+    """A job as an event names it."""
+    namespace, name = clean_name(namespace), clean_name(name)
+    return Named(job_id(namespace, name), namespace_id(namespace), namespace, name)
+
+
+_PLAIN_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def run_identity(run_id: str) -> tuple[bytes, str | None]:
+    """A run's key, and the run id as it is to be kept: None where the key's own spelling says it."""
+    if _PLAIN_UUID.fullmatch(run_id):
+        return bytes.fromhex(run_id.replace("-", "")), None
+    return run_key(run_id), clean_name(run_id)
 
 
 def run_key(run_id: str) -> bytes:

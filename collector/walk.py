@@ -7,6 +7,7 @@ depth and by ``limit`` nodes, and says what it left out.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -203,14 +204,15 @@ def walk_columns(
     near_id, near_field, far_id, far_field = ends if way is Direction.UPSTREAM else (*ends[2:], *ends[:2])
 
     def step(frontier: Collection[tuple[int, str]]) -> Iterable[tuple[Any, Any, str]]:
-        wanted = set(frontier)
-        whole = {dataset for dataset, _ in wanted}
-        query = select(near_id, near_field, far_id, far_field).where(among(connection, near_id, whole)).distinct()
+        wanted: dict[int, set[str]] = defaultdict(set)
+        for dataset, column in frontier:
+            wanted[dataset].add(column)
+        query = select(near_id, near_field, far_id, far_field).where(among(connection, near_id, wanted)).distinct()
         for dataset, column, other, other_column in connection.execute(query):
-            # what shapes the whole dataset (a filter, a join) shapes each of its columns
-            for mine in ((dataset, column),) if column else [one for one in wanted if one[0] == dataset]:
-                if mine in wanted:
-                    yield mine, (other, other_column), "column"
+            # what shapes the whole dataset (a filter, a join) shapes each of its columns, and what is made of them
+            whole = {""} if way is Direction.DOWNSTREAM else set()
+            for mine in wanted[dataset] & ({column} | whole) if column else wanted[dataset]:
+                yield (dataset, mine), (other, other_column), "column"
 
     return _walk_flow(step, start, way, depth, limit)
 

@@ -22,7 +22,7 @@ from emitter.runs import RunIdentity, now
 from emitter.schema import schema_of
 from emitter.tables import row_count
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 
 @dataclass(frozen=True, slots=True)

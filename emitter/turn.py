@@ -234,9 +234,8 @@ class Turns:
 
     def _send(self, turn: Turn, result: AssetResult | None) -> None:
         """Emit the turn's START, or with a result its end."""
-        if self._emission.active:
-            moment = now() if result else turn.began
-            self._emission.send(functools.partial(self._event, turn, result, moment))
+        moment = now() if result else turn.began
+        self._emission.send(functools.partial(self._event, turn, result, moment))
 
     def _event(self, turn: Turn, result: AssetResult | None, moment: datetime) -> RunEvent:
         from emitter.events import Ending, asset_event

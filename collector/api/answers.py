@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from flask import Flask, Response, current_app
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from collector.errors import CollectorError, Unavailable
 
@@ -39,7 +39,10 @@ def install_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
-        return error_response(_of_http(error))
+        response = error_response(_of_http(error))
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
 
     @app.errorhandler(SQLAlchemyError)
     def store(error: SQLAlchemyError) -> Response:

@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 
 from collector.api.answers import json_response
 from collector.api.store import store
-from collector.body import read_body
+from collector.body import decode_body, read_body
 from collector.decode import Event, decode, split_batch
 from collector.errors import CollectorError, RefusedBody
 from collector.quarantine import Refused
@@ -25,9 +25,12 @@ _BATCH = {
 
 
 def _body() -> bytes:
-    return read_body(
-        request.stream, request.headers.get("Content-Encoding", ""), request.content_length, store().max_body
-    )
+    body = read_body(request.stream, request.content_length, store().max_body)
+    try:
+        return decode_body(body, request.headers.get("Content-Encoding", ""))
+    except RefusedBody as error:
+        store().writer.submit((), (Refused(body, error),))
+        raise
 
 
 @blueprint.route("/lineage", methods=["POST"])

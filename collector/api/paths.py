@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from apispec import APISpec
 from flask import Flask, Response, abort, request
 from sqlalchemy import Connection, select
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Map, Rule
 
 from collector import keys, tables
@@ -62,12 +64,14 @@ def install(app: Flask, spec: APISpec, paths: list[NamePaths]) -> None:
 
     @app.route(f"{PREFIX}<path:rest>", methods=methods, endpoint="names")
     def dispatch(rest: str) -> Response:
-        found = [(route, names) for route in routes for names in readings(route.template, rest)][:MAX_READINGS]
+        method = "GET" if request.method == "HEAD" else request.method
+        every = ((route, names) for route in routes for names in readings(route.template, rest))
+        found = list(islice(every, MAX_READINGS))  # each holds a copy of the path
         if not found:
             abort(404, f"No call has the path {request.path[:200]!r}; the calls are listed at /docs/.")
-        allowed = [(route, names) for route, names in found if route.method == request.method]
+        allowed = [(route, names) for route, names in found if route.method == method]
         if not allowed:
-            abort(405)
+            raise MethodNotAllowed(sorted({route.method for route, _ in found}))
         route, names = allowed[0] if len(allowed) == 1 else _stored_reading(allowed)
         return route.view(**names)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from blake3 import blake3
@@ -14,7 +14,9 @@ from sqlalchemy import Connection, select
 from collector import tables
 from collector.documents.bodies import Bodies
 from collector.facets import SchemaField, TableSchema, Transformation
+from collector.facts import FacetSet, merge_facets
 from collector.keys import isoformat, run_uuid
+from collector.packing import pack_facets, unpack_facets
 from collector.tables import OUTPUT
 from collector.walk import among
 
@@ -135,29 +137,65 @@ def dataset_names(connection: Connection, datasets: Iterable[int]) -> dict[int, 
 def dataset_documents(connection: Connection, datasets: Iterable[int], *, with_facets: bool = True) -> dict[int, JSON]:
     """Each dataset (canonical id) as Marquez's Dataset: five statements, whatever their number."""
     datasets = list(datasets)
-    d, n = tables.dataset, tables.namespace
-    columns = (d.c.id, n.c.name, d.c.name, d.c.created_us, d.c.updated_us, d.c.lifecycle, d.c.facets)
-    query = select(*columns).join(n, n.c.id == d.c.namespace_id).where(among(connection, d.c.id, datasets))
-    rows = connection.execute(query).all()
+    rows = _dataset_rows(connection, datasets)
     bodies = Bodies(connection, (row.facets for row in rows), None if with_facets else SHOWN)
     versions = newest_versions(connection, datasets)
     columns_of = column_lineage(connection, datasets)
     found: dict[int, JSON] = {}
-    for dataset_id, namespace, name, created_us, updated_us, lifecycle, packed in rows:
-        version = versions.get(dataset_id)
-        document = described(bodies, packed, namespace, name)
+    for row in rows:
+        version = versions.get(row.id)
+        document = described(bodies, row.facets, row.namespace, row.name)
         document |= {
-            "createdAt": isoformat(created_us),
-            "updatedAt": isoformat(updated_us),
+            "createdAt": isoformat(row.created_us),
+            "updatedAt": isoformat(row.updated_us),
             "lastModifiedAt": isoformat(version.created_us) if version else None,
-            "lastLifecycleState": lifecycle,
+            "lastLifecycleState": row.lifecycle,
             "currentVersion": version.uuid if version else None,
-            "columnLineage": columns_of.get(dataset_id, []),
-            "facets": bodies.all(packed) if with_facets else {},
-            "deleted": lifecycle == "DROP",
+            "columnLineage": columns_of.get(row.id, []),
+            "facets": bodies.all(row.facets) if with_facets else {},
+            "deleted": row.lifecycle == "DROP",
         }
-        found[dataset_id] = document
+        found[row.id] = document
     return found
+
+
+class _DatasetRow(NamedTuple):
+    id: int
+    namespace: str
+    name: str
+    created_us: int
+    updated_us: int
+    lifecycle: str | None
+    facets: bytes
+
+
+def _dataset_rows(connection: Connection, datasets: Iterable[int]) -> list[_DatasetRow]:
+    """Each dataset with what was said of it under any of its names: the newest of each facet."""
+    d, n = tables.dataset, tables.namespace
+    columns = (d.c.id, n.c.name, d.c.name, d.c.created_us, d.c.updated_us, d.c.lifecycle, d.c.facets)
+    query = (
+        select(d.c.canonical_id, *columns)
+        .join(n, n.c.id == d.c.namespace_id)
+        .where(among(connection, d.c.canonical_id, datasets))
+    )
+    by_canonical: dict[int, list[_DatasetRow]] = defaultdict(list)
+    for canonical_id, *values in connection.execute(query):
+        by_canonical[canonical_id].append(_DatasetRow(*values))
+    return [rows[0] if len(rows) == 1 else _merged(canonical, rows) for canonical, rows in by_canonical.items()]
+
+
+def _merged(canonical: int, rows: list[_DatasetRow]) -> _DatasetRow:
+    facets: FacetSet = {}
+    lifecycle = None
+    for row in rows:
+        if "lifecycleStateChange" in merge_facets(facets, unpack_facets(row.facets)):
+            lifecycle = row.lifecycle
+    return next(row for row in rows if row.id == canonical)._replace(
+        created_us=min(row.created_us for row in rows),
+        updated_us=max(row.updated_us for row in rows),
+        lifecycle=lifecycle,
+        facets=pack_facets(facets),
+    )
 
 
 def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:

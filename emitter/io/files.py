@@ -29,13 +29,13 @@ class FileIO(IOManager):
     it is called by OpenLineage's naming for files: namespace ``file``, the absolute path as name.
 
     Args:
-        directory: where the files go; relative to the working directory at this moment, made when it is needed.
+        directory: where the files go, made when it is needed; a relative one is meant from where the process is now.
     """
 
     suffix = ""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(os.path.abspath(directory))
+        self.directory = Path(os.path.abspath(os.path.expanduser(directory)))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.directory)!r})"

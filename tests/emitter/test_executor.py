@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+import os
 import weakref
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,15 @@ def test_an_output_that_is_gone_or_changed_is_a_reason_to_run(workdir: Path) -> 
     (workdir / "data" / "numbers.json").write_text("[4]")
     assert materialize(numbers)["numbers"].reason == "output changed on disk"
     assert (len(runs), materialize(numbers)["numbers"].value) == (3, [1, 2, 3])
+
+
+def test_an_output_that_cannot_be_read_is_a_reason_to_run(workdir: Path) -> None:
+    numbers, _ = counted()
+    materialize(numbers)
+    (workdir / "data" / "numbers.json").unlink()
+    os.mkfifo(workdir / "data" / "numbers.json")
+    assert materialize(numbers)["numbers"].reason == "output cannot be read"
+    assert materialize(numbers)["numbers"].status == "unchanged"
 
 
 def test_a_changed_upstream_is_a_reason_to_run() -> None:

@@ -106,6 +106,10 @@ def test_a_file_is_called_by_openlineages_naming(workdir: Path, io: type[FileIO]
     assert dataset_of(asset(io=manager)(orders.function), "ns") == expected
 
 
+def test_a_directory_may_be_in_the_home(workdir: Path) -> None:
+    assert JSONIO("~/data").path(orders) == Path(os.environ["HOME"]) / "data" / "orders.json"
+
+
 def test_what_is_in_memory_is_called_by_the_assets_own_name() -> None:
     assert dataset_of(orders, "shop") == ("shop", "orders")
 
