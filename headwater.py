@@ -45,7 +45,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         colour = False if os.environ.get("NO_COLOR") else None
         click.secho("Error: ", fg="red", bold=True, nl=False, err=True, file=file, color=colour)
-        click.secho(self.format_message(), fg="red", err=True, file=file, color=colour)
+        click.secho(printable(self.format_message()), fg="red", err=True, file=file, color=colour)
 
 
 class LazyGroup(click.Group):
@@ -111,6 +111,13 @@ def connection_trouble(error: BaseException) -> str:
     while inner := error.__cause__ or error.__context__:
         error = inner
     return (getattr(error, "strerror", None) or str(error))[:200]
+
+
+def printable(text: str) -> str:
+    """A text without what would drive a terminal: names and messages come from anybody."""
+    from lineage.appearance import visible
+
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def examples(*lines: str, after: Sequence[str] = ()) -> str:

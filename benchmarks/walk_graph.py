@@ -175,6 +175,7 @@ def _job_row(number: int) -> Values:
         "latest_run": number + 1,
         "input_run": number + 1,
         "output_run": number + 1,
+        "statement_run": number + 1,
         "facets": pack_facets({}),
     }
 
@@ -211,6 +212,6 @@ def _time(number: int) -> int:
 
 
 def _ordered(table: Table, rows: Iterable[Values]) -> list[tuple[Any, ...]]:
-    """Rows in the table's column order; what is not given is NULL."""
-    names = [column.name for column in table.columns]
-    return [tuple([row.get(name) for name in names]) for row in rows]
+    """Rows in the table's column order; what is not given is NULL, or the type's empty value where that may not be."""
+    blanks = {column.name: None if column.nullable else column.type.python_type() for column in table.columns}
+    return [tuple([row.get(name, blank) for name, blank in blanks.items()]) for row in rows]

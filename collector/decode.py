@@ -109,8 +109,8 @@ class _BareEnvelope(Envelope, forbid_unknown_fields=True):
 class Event(msgspec.Struct, frozen=True):
     """One accepted event: its raw body, what identifies it, and its envelope.
 
-    ``kind`` is ``run``, ``job`` or ``dataset``; ``hash`` 16 bytes of the raw body; ``time_us`` eventTime in
-    microseconds since 1970 UTC; ``event_type`` upper case, None where there is none.
+    ``kind`` is ``run``, ``job`` or ``dataset`` (or one of ``records.KINDS``); ``hash`` 16 bytes of the
+    raw body; ``time_us`` eventTime in microseconds since 1970 UTC; ``event_type`` upper case, None where there is none.
     """
 
     raw: bytes
@@ -119,6 +119,7 @@ class Event(msgspec.Struct, frozen=True):
     time_us: int
     event_type: str | None
     envelope: Envelope
+    record: Any = None  # a records.Record, where the event is none of OpenLineage's
 
 
 _envelope = msgspec.json.Decoder(Envelope)
@@ -230,7 +231,7 @@ def _too_deep() -> RefusedEvent:
 
 
 def split_batch(raw: bytes) -> list[bytes]:
-    """The raw bytes of each event of a batch: a JSON array.
+    """The raw bytes of each event of a batch: a JSON array, of which one or another element need not be JSON.
 
     Raises RefusedBody where it is not one (400), or has more than MAX_BATCH events (413).
     """
@@ -240,10 +241,8 @@ def split_batch(raw: bytes) -> list[bytes]:
         parts = [bytes(item) for item in _raw_list.decode(raw)]
     except msgspec.ValidationError:
         raise _no_array() from None
-    except msgspec.DecodeError:
-        raise malformed(raw) from None
-    except RecursionError:  # one event that nests too deep; its neighbours are not to blame
-        parts = _split_by_brackets(raw)
+    except (msgspec.DecodeError, RecursionError):  # NaN or a lone surrogate in one event, or one that nests too deep
+        parts = _split_by_brackets(raw)  # its neighbours are not to blame
     if len(parts) > MAX_BATCH:
         raise RefusedBody(f"The batch has {len(parts):,} events; at most {MAX_BATCH:,}: split it.", status=413)
     return parts
@@ -253,25 +252,37 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++|,', re.DOTALL)
 
 
 def _split_by_brackets(raw: bytes) -> list[bytes]:
-    """The elements of a JSON array at any depth, told apart by brackets and commas alone: whether each is JSON is for
-    its reader to find out."""
+    """The elements of an array, told apart by brackets and commas alone: not each need be JSON, or of a bounded depth.
+
+    Raises RefusedBody where not even one is a JSON object, or one that is too deep to be read.
+    """
     raw = raw.strip(b" \t\r\n")
     if not raw.startswith(b"["):
-        raise _no_array()
+        raise _no_array() if raw.startswith((b"{", b'"')) else malformed(raw)
     parts: list[bytes] = []
-    depth, start = 0, 1
+    depth = deepest = 0
+    start = 1
     for found in _STRUCTURE.finditer(raw):
         text = found[0]
         if text[0] in b"[{":
             depth += len(text)
+            deepest = max(deepest, depth)
         elif text[0] in b"]}":
             depth -= len(text)
         elif text == b"," and depth == 1:
             parts.append(raw[start : found.start()])
             start = found.end()
-    if depth != 0 or not raw.endswith(b"]"):
+    parts.append(raw[start:-1])
+    if depth != 0 or not raw.endswith(b"]") or not (deepest > MAX_DEPTH or any(map(_is_object, parts))):
         raise malformed(raw)
-    return [*parts, raw[start:-1]]
+    return parts
+
+
+def _is_object(raw: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(raw), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _no_array() -> RefusedBody:

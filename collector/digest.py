@@ -56,11 +56,11 @@ class _Translator:
     def for_column(self, table: str, column: str) -> Callable[[Any], Any] | None:
         if column == "id" and table in ("run", "facet_body"):
             return _skip
-        if column in ("run", "latest_run", "input_run", "output_run"):
+        if column in ("run", "latest_run", "input_run", "output_run", "statement_run"):
             return self.run
         if column == "facets":
             return self.facets
-        if column == "column_body":
+        if column in ("column_body", "body_id"):
             return self.body
         return decompress if (table, column) == ("facet_body", "body") else None
 

@@ -13,10 +13,12 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from collector import tables
+from collector.curation import TOLD
 from collector.facets import ColumnLineage, InputField, Transformation, has_name, read
 from collector.facts import FacetSet, JobFacts
 from collector.keys import FIELD_BYTES, clean_name, dataset_id
 from collector.packing import decompress, facts_of, unpack_facets
+from collector.stated import stated_sides
 from collector.store.rows import Row, Rows
 from collector.tables import INPUT, OUTPUT
 
@@ -25,15 +27,20 @@ DESCRIBED = 0  # the "job" of column edges that a DatasetEvent gave
 Uses = dict[tuple[int, int], FacetSet]  # (direction, dataset id) → its facets
 
 
-def refresh_edges(rows: Rows, renamed: Collection[int], jobs: dict[int, JobFacts], described: Collection[int]) -> None:
-    """Make the edges of ``jobs`` and of the ``renamed`` ones anew, and the column edges of the ``described`` datasets.
-
-    ``jobs`` are the touched jobs of this commit, with their newest runs; ``renamed`` ones that it lacks are added.
-    Nothing is written where nothing changed.
-    """
-    for row in rows.load(tables.job, "id", set(renamed) - jobs.keys() - {DESCRIBED}):
+def load_jobs(rows: Rows, wanted: Collection[int], jobs: dict[int, JobFacts]) -> None:
+    """Add those of the ``wanted`` jobs to ``jobs`` that it lacks."""
+    for row in rows.load(tables.job, "id", set(wanted) - jobs.keys()):
         jobs[row[0]] = facts_of(JobFacts, row)
+
+
+def refresh_edges(rows: Rows, jobs: dict[int, JobFacts], described: Collection[int]) -> None:
+    """Make the edges of ``jobs`` anew, and the column edges of the ``described`` datasets.
+
+    ``jobs`` are the touched jobs of this commit, with their newest runs. Nothing is written where nothing changed.
+    """
     uses = _current_uses(rows, jobs.values())
+    for job_id, direction, dataset in stated_sides(rows, jobs):
+        uses[job_id].setdefault((direction, dataset), {})
     canonical = _canonical(rows, {dataset for sides in uses.values() for _, dataset in sides} | set(described))
     wanted = _wanted_edges(uses, canonical)
     stored = {row[:3]: row for row in rows.load(tables.edge, "job_id", jobs)}
@@ -62,13 +69,17 @@ def _current_uses(rows: Rows, jobs: Iterable[JobFacts]) -> dict[int, Uses]:
     readers: dict[int, list[int]] = defaultdict(list)
     writers: dict[int, list[int]] = defaultdict(list)
     declaring: list[int] = []
+    jobs = list(jobs)
+    outdated = _outdated_runs(rows, jobs)
     for job in jobs:
         uses[job.id] = {}
-        if job.input_run is not None:
-            readers[job.input_run].append(job.id)
-        if job.output_run is not None:
-            writers[job.output_run].append(job.id)
-        if job.declared_stamp is not None and (job.input_run is None or job.output_run is None):
+        input_run = job.input_run if job.input_run not in outdated else None
+        output_run = job.output_run if job.output_run not in outdated else None
+        if input_run is not None:
+            readers[input_run].append(job.id)
+        if output_run is not None:
+            writers[output_run].append(job.id)
+        if job.declared_stamp is not None and (input_run is None or output_run is None):
             declaring.append(job.id)
     by_direction = {INPUT: readers, OUTPUT: writers}
     columns = ("run", "direction", "dataset_id", "facets")
@@ -79,9 +90,24 @@ def _current_uses(rows: Rows, jobs: Iterable[JobFacts]) -> dict[int, Uses]:
             uses[job_id][direction, dataset] = unpack_facets(packed)
     has_run = {INPUT: {j for js in readers.values() for j in js}, OUTPUT: {j for js in writers.values() for j in js}}
     for job_id, direction, dataset, packed in rows.load(tables.declared_dataset, "job_id", declaring):
-        if job_id not in has_run[direction]:
+        if job_id not in has_run[direction] and dataset:
             uses[job_id][direction, dataset] = unpack_facets(packed)
     return uses
+
+
+def _outdated_runs(rows: Rows, jobs: Iterable[JobFacts]) -> set[int]:
+    """The runs that are older than what a legacy PUT told of their job: such a word replaces what runs did before it.
+
+    Nothing is loaded where no job was told of.
+    """
+    told: dict[int, int] = {}
+    for job in jobs:
+        if TOLD in job.facets and job.declared_stamp is not None:
+            for run in (job.input_run, job.output_run):
+                if run is not None:
+                    told[run] = job.facets[TOLD][0]
+    runs = rows.load(tables.run, "id", told, ("id", "created_us")) if told else []
+    return {run for run, created_us in runs if created_us < told[run]}
 
 
 def _canonical(rows: Rows, datasets: Collection[int]) -> dict[int, int]:
@@ -108,8 +134,9 @@ def _described_columns(rows: Rows, described: Collection[int]) -> dict[int, int]
         tables.declared_dataset, "dataset_id", names, ("job_id", "dataset_id", "facets")
     ):
         if job_id == DESCRIBED:
-            columns = unpack_facets(packed)["columnLineage"]
-            newest[names[name]] = max(columns, newest.get(names[name], columns))
+            columns = unpack_facets(packed).get("columnLineage")
+            if columns is not None:
+                newest[names[name]] = max(columns, newest.get(names[name], columns))
     return {dataset: body for dataset, (_, _, body) in newest.items()}
 
 

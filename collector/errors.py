@@ -74,4 +74,6 @@ class BadTime(HeadwaterError):
     """Not an ISO-8601 time."""
 
     def __init__(self, text: str):
-        super().__init__(f"{text[:80]!r} is not an ISO-8601 time, in the years 1 to 9999 UTC, such as 2026-11-24T13:16:18Z")
+        super().__init__(
+            f"{text[:80]!r} is not an ISO-8601 time, in the years 1 to 9999 UTC, such as 2026-11-24T13:16:18Z"
+        )

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from collector.curation import HIDDEN
 from collector.decode import Body, Job, Run
 from collector.keys import clean_name
 
@@ -18,7 +19,15 @@ FacetsByName = Mapping[str, Body] | None
 
 # Most datasets carry none of these, and one look says so.
 IDENTIFYING = frozenset(
-    ("version", "headwater_checksum", "headwater_assetVersion", "symlinks", "lifecycleStateChange", "columnLineage")
+    (
+        "version",
+        "headwater_checksum",
+        "headwater_assetVersion",
+        "symlinks",
+        "lifecycleStateChange",
+        "columnLineage",
+        HIDDEN,
+    )
 )
 
 
@@ -67,7 +76,9 @@ class _Symlinks(msgspec.Struct):
     identifiers: list[_Identifier]
 
 
-class _Lifecycle(msgspec.Struct):
+class Lifecycle(msgspec.Struct):
+    """``lifecycleStateChange`` (dataset)."""
+
     lifecycleStateChange: str
     previousIdentifier: _Identifier | None = None
 
@@ -187,7 +198,7 @@ def code_version_of(facets: FacetsByName) -> str | None:
 
 def lifecycle_of(facets: FacetsByName) -> str | None:
     """The ``lifecycleStateChange``, upper case."""
-    change = _facet(facets, "lifecycleStateChange", _Lifecycle)
+    change = _facet(facets, "lifecycleStateChange", Lifecycle)
     return change.lifecycleStateChange.upper()[:16].replace("\x00", "\u2400") if change is not None else None
 
 
@@ -195,7 +206,7 @@ def aliases_of(facets: FacetsByName) -> list[tuple[str, str]]:
     """Other (namespace, name) of the dataset: its ``symlinks``, and the name before a RENAME."""
     symlinks = _facet(facets, "symlinks", _Symlinks)
     identifiers = list(symlinks.identifiers) if symlinks is not None else []
-    change = _facet(facets, "lifecycleStateChange", _Lifecycle)
+    change = _facet(facets, "lifecycleStateChange", Lifecycle)
     if change is not None and change.lifecycleStateChange.upper() == "RENAME" and change.previousIdentifier:
         identifiers.append(change.previousIdentifier)
     return [(one.namespace, one.name) for one in identifiers if one.namespace and one.name]

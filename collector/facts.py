@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from collector import keys
-from collector.decode import Body, Dataset, Event, Job, Run
+from collector.curation import HIDDEN, is_aside
+from collector.decode import Body, Dataset, Envelope, Event, Job, Run
 from collector.facets import (
     IDENTIFYING,
     NominalTime,
@@ -27,9 +28,13 @@ from collector.facets import (
     parent_of,
     version_of,
 )
+from collector.registry import Registry
+from collector.statements import STATEMENT, named_in_statement
 from collector.tables import INPUT, OUTPUT
+from collector.versions import declared_version
 
 IO_PREFIX = "~"  # marks a facet of inputFacets or outputFacets among a dataset's own
+JOB_PREFIX = "^"  # marks a facet that a run's events gave of its job among the run's own
 
 # A facet's place in a facet set: (time_us, tie, reference). The reference is the content hash of its body until the
 # commit gives the body an id, then that id.
@@ -67,6 +72,7 @@ class DatasetFacts(msgspec.Struct):
     updated_us: int
     canonical_id: int
     lifecycle: str | None
+    hidden_us: int | None  # time of the newest DELETE; hidden while nothing is newer
     facets: FacetSet
 
     def merge(self, other: DatasetFacts) -> None:
@@ -75,6 +81,8 @@ class DatasetFacts(msgspec.Struct):
         self.updated_us = max(self.updated_us, other.updated_us)
         if "lifecycleStateChange" in merge_facets(self.facets, other.facets):
             self.lifecycle = other.lifecycle
+        if other.hidden_us is not None:
+            self.hidden_us = max(self.hidden_us or other.hidden_us, other.hidden_us)
 
 
 class JobFacts(msgspec.Struct):
@@ -88,9 +96,11 @@ class JobFacts(msgspec.Struct):
     parent_id: int | None = None
     parent_stamp: bytes | None = None
     declared_stamp: bytes | None = None
-    latest_run: int | None = None  # these three are recomputed from the job's runs, not merged
+    latest_run: int | None = None  # these four are recomputed from the job's runs, not merged
     input_run: int | None = None
     output_run: int | None = None
+    statement_run: int | None = None
+    hidden_us: int | None = None
     facets: FacetSet = {}
 
     def merge(self, other: JobFacts) -> None:
@@ -100,6 +110,8 @@ class JobFacts(msgspec.Struct):
         if (other.parent_stamp or b"") > (self.parent_stamp or b""):
             self.parent_id, self.parent_stamp = other.parent_id, other.parent_stamp
         self.declared_stamp = max(self.declared_stamp or b"", other.declared_stamp or b"") or None
+        if other.hidden_us is not None:
+            self.hidden_us = max(self.hidden_us or other.hidden_us, other.hidden_us)
         merge_facets(self.facets, other.facets)
 
 
@@ -122,6 +134,7 @@ class RunFacts(msgspec.Struct):
     root_key: bytes | None
     has_inputs: bool
     has_outputs: bool
+    has_statements: bool
     facets: FacetSet
 
     def merge(self, other: RunFacts) -> None:
@@ -132,6 +145,7 @@ class RunFacts(msgspec.Struct):
         self.started_us = earliest(self.started_us, other.started_us)
         self.has_inputs = self.has_inputs or other.has_inputs
         self.has_outputs = self.has_outputs or other.has_outputs
+        self.has_statements = self.has_statements or other.has_statements
         if other.job_stamp > self.job_stamp:
             self.job_id, self.job_stamp = other.job_id, other.job_stamp
         if other.state_stamp > self.state_stamp:
@@ -171,14 +185,17 @@ class Facts:
     """What a set of events says, by thing: built up by ``add``, then merged into the store in one commit."""
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
-        self.namespaces: dict[int, str] = {}
+        self.registry = Registry()  # namespaces, sources and tags
         self.datasets: dict[int, DatasetFacts] = {}
         self.jobs: dict[int, JobFacts] = {}
         self.runs: dict[bytes, RunFacts] = {}
         self.uses: dict[bytes, dict[Side, UseFacts]] = {}  # by run key
         # by job id: the newest JobEvent's stamp and datasets
         self.declared: dict[int, tuple[bytes, dict[Side, FacetSet]]] = {}
-        self.described: dict[int, FacetSet] = {}  # columnLineage that a DatasetEvent gave, by dataset id
+        self.described: dict[int, FacetSet] = {}  # columnLineage and lineage that a DatasetEvent gave, by dataset id
+        self.statements: dict[bytes, set[tuple[int, bytes]]] = {}  # lineage facets by run key: (dataset or 0, digest)
+        self.dataset_versions: dict[tuple[int, bytes], tuple[int, FacetSet]] = {}  # by dataset id and event hash
+        self.job_versions: dict[int, dict[bytes, tuple[int, str]]] = {}  # by job id and key: time, JSON
         self.aliases: set[tuple[int, int]] = set()
         self.bodies: dict[bytes, bytes] = {}  # facet bodies by content hash
         for event in events:
@@ -186,6 +203,10 @@ class Facts:
 
     def add(self, event: Event) -> None:
         """Merge in what ``event`` says."""
+        if event.record is not None:
+            self.registry.add_record(event)
+            return
+        self.registry.add(event)
         if event.kind == "run":
             self._add_run_event(event)
         elif event.kind == "job":
@@ -213,6 +234,12 @@ class Facts:
                     uses[side] = use
         run.has_inputs = any(direction == INPUT for direction, _ in uses)
         run.has_outputs = any(direction == OUTPUT for direction, _ in uses)
+        for name, entry in job.facets.items():
+            run.facets[JOB_PREFIX + name] = entry
+        statements = self._statements(event, envelope)
+        if statements:
+            run.has_statements = True
+            self.statements.setdefault(run.run_key, set()).update(statements)
         _merge_into(self.jobs, job.id, job)
         _merge_into(self.runs, run.run_key, run)
         known = self.uses.setdefault(run.run_key, {})
@@ -222,36 +249,52 @@ class Facts:
     def _add_job_event(self, event: Event) -> None:
         assert event.envelope.job is not None
         job = self._job(event, event.envelope.job)
+        if is_aside(job.facets) and not event.envelope.inputs and not event.envelope.outputs:
+            _merge_into(self.jobs, job.id, job)  # a tag, say: it declares nothing
+            return
         job.declared_stamp = keys.stamp(event.time_us, event.hash)
         sides: dict[Side, FacetSet] = {}
         for direction, datasets in ((INPUT, event.envelope.inputs), (OUTPUT, event.envelope.outputs)):
             for dataset in datasets or ():
                 side, use = self._use(event, direction, dataset)
                 merge_facets(sides.setdefault(side, {}), use.facets)
+        self._statements(event, event.envelope)  # for the names in them
+        if STATEMENT in job.facets:
+            sides[OUTPUT, 0] = {STATEMENT: job.facets[STATEMENT]}
         known = self.declared.get(job.id)
         if known is None or job.declared_stamp > known[0]:
             self.declared[job.id] = (job.declared_stamp, sides)
+        self._add_job_version(event, job.id)
         _merge_into(self.jobs, job.id, job)
 
     def _add_dataset_event(self, event: Event) -> None:
         assert event.envelope.dataset is not None
         dataset = self._dataset(event, event.envelope.dataset)
-        columns = dataset.facets.get("columnLineage")
-        if columns is not None:
-            merge_facets(self.described.setdefault(dataset.id, {}), {"columnLineage": columns})
+        self._statements(event, event.envelope)
+        flows = {name: dataset.facets[name] for name in ("columnLineage", STATEMENT) if name in dataset.facets}
+        if flows:
+            merge_facets(self.described.setdefault(dataset.id, {}), flows)
+        if not is_aside(dataset.facets):
+            self.dataset_versions[dataset.id, event.hash] = (event.time_us, dict(dataset.facets))
         _merge_into(self.datasets, dataset.id, dataset)
+
+    def _add_job_version(self, event: Event, job_id: int) -> None:
+        key, document = declared_version(event.envelope)
+        known = self.job_versions.setdefault(job_id, {})
+        known[key] = min((event.time_us, document), known.get(key, (event.time_us, document)))
 
     # --- the parts ---------------------------------------------------------------------------------------------------
 
     def _job(self, event: Event, job: Job) -> JobFacts:
         named = keys.named_job(job.namespace, job.name)
-        self.namespaces[named.namespace_id] = named.namespace
+        self.registry.mention(named, event.time_us)
         return JobFacts(
             id=named.id,
             namespace_id=named.namespace_id,
             name=named.name,
             created_us=event.time_us,
             updated_us=event.time_us,
+            hidden_us=event.time_us if job.facets and HIDDEN in job.facets else None,
             facets=self._facets(event, job.facets),
         )
 
@@ -277,6 +320,7 @@ class Facts:
             root_key=None,
             has_inputs=False,
             has_outputs=False,
+            has_statements=False,
             facets=self._facets(event, run.facets),
         )
 
@@ -303,13 +347,15 @@ class Facts:
 
     def _dataset(self, event: Event, dataset: Dataset) -> DatasetFacts:
         named = keys.named_dataset(dataset.namespace, dataset.name)
-        self.namespaces[named.namespace_id] = named.namespace
+        self.registry.mention(named, event.time_us)
         facets = self._facets(event, dataset.facets)
         for extra in (dataset.inputFacets, dataset.outputFacets):
             if extra:
                 merge_facets(facets, self._facets(event, extra, IO_PREFIX))
-        lifecycle = None
+        lifecycle = hidden_us = None
+        now = event.time_us
         if _identifies(dataset):
+            hidden_us = now if HIDDEN in (dataset.facets or ()) else None
             lifecycle = lifecycle_of(dataset.facets)
             for alias_namespace, alias_name in aliases_of(dataset.facets):
                 alias = self._name_dataset(event, alias_namespace, alias_name)
@@ -317,15 +363,14 @@ class Facts:
                     self.aliases.add((named.id, alias))
             for origin_namespace, origin_name in origins_of(dataset.facets):
                 self._name_dataset(event, origin_namespace, origin_name)
-        now = event.time_us
-        return DatasetFacts(named.id, named.namespace_id, named.name, now, now, named.id, lifecycle, facets)
+        return DatasetFacts(named.id, named.namespace_id, named.name, now, now, named.id, lifecycle, hidden_us, facets)
 
     def _name_dataset(self, event: Event, namespace: str, name: str) -> int:
         """A dataset that a facet only names: an alias, or the origin of a column."""
         named = keys.named_dataset(namespace, name)
-        self.namespaces[named.namespace_id] = named.namespace
+        self.registry.mention(named, event.time_us)
         now = event.time_us
-        facts = DatasetFacts(named.id, named.namespace_id, named.name, now, now, named.id, None, {})
+        facts = DatasetFacts(named.id, named.namespace_id, named.name, now, now, named.id, None, None, {})
         _merge_into(self.datasets, named.id, facts)
         return named.id
 
@@ -338,6 +383,26 @@ class Facts:
             use.code_version = code_version_of(dataset.facets)
         _merge_into(self.datasets, facts.id, facts)
         return (direction, facts.id), use
+
+    def _statements(self, event: Event, envelope: Envelope) -> set[tuple[int, bytes]]:
+        """The lineage facets of an event, (the dataset that carries it or 0, digest); what they name is named here."""
+        found: set[tuple[int, bytes]] = set()
+        if envelope.job is not None and envelope.job.facets and STATEMENT in envelope.job.facets:
+            found.add((0, self._state(event, envelope.job.facets[STATEMENT])))
+        for dataset in (envelope.dataset, *(envelope.inputs or ()), *(envelope.outputs or ())):
+            if dataset is not None and dataset.facets and STATEMENT in dataset.facets:
+                named = keys.named_dataset(dataset.namespace, dataset.name)
+                found.add((named.id, self._state(event, dataset.facets[STATEMENT])))
+        return found
+
+    def _state(self, event: Event, body: Body) -> bytes:
+        names = named_in_statement(body)
+        for namespace, name in names.datasets:
+            self._name_dataset(event, namespace, name)
+        for namespace, name in names.jobs:
+            job = self._job(event, Job(namespace=namespace, name=name))
+            _merge_into(self.jobs, job.id, job)
+        return body.digest
 
     def _facets(self, event: Event, facets: dict[str, Body] | None, prefix: str = "") -> FacetSet:
         if not facets:
@@ -361,6 +426,8 @@ def facet_entries(facts: Facts) -> Iterator[FacetSet]:
     for _, sides in facts.declared.values():
         yield from sides.values()
     yield from facts.described.values()
+    for _, facets in facts.dataset_versions.values():
+        yield facets
 
 
 def _identifies(dataset: Dataset) -> bool:

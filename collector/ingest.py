@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 
 from collector import tables
 from collector.decode import Event
-from collector.edges import DESCRIBED, refresh_edges
+from collector.edges import DESCRIBED, load_jobs, refresh_edges
 from collector.errors import RefusedEvent
 from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, facet_entries, merge_facets
 from collector.names import refresh_names
 from collector.newest import choose_newest_runs
 from collector.packing import compress, facts_of, pack_facets, row_of, unpack_facets
+from collector.registry import Remembered, put_registry
+from collector.stated import refresh_statements
 from collector.store.rows import Row, Rows, rows_of
 from collector.tables import OUTPUT
 
@@ -27,20 +29,20 @@ from collector.tables import OUTPUT
 class Memory:
     """What a writer remembers between commits: only what can never change while ``epoch`` stands.
 
-    Namespace ids that exist, and the ids of facet bodies by content hash, least recently used first.
+    What is noted of namespaces, sources and tags, and the ids of facet bodies by content hash, oldest use first.
     """
 
     BODIES = 200_000
 
     def __init__(self) -> None:
         self.epoch = -1
-        self.namespaces: set[int] = set()
+        self.names: Remembered = {}
         self.bodies: OrderedDict[bytes, int] = OrderedDict()
 
     def forget(self) -> None:
         """Start over: a commit that failed may have left ids here that are not in the store."""
         self.epoch = -1
-        self.namespaces.clear()
+        self.names.clear()
         self.bodies.clear()
 
     def forget_if_older(self, epoch: int) -> None:
@@ -88,13 +90,16 @@ def ingest(connection: Connection, events: Sequence[Event], memory: Memory, rece
 
 def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: int) -> None:
     """Merge ``facts`` into the derived tables; new bodies and runs get the ids from ``next_body``, ``next_run``."""
-    _name_bodies(rows, facts, memory, next_body)
-    _put_namespaces(rows, facts, memory)
+    body_ids = _name_bodies(rows, facts, memory, next_body)
+    put_registry(rows, facts.registry, memory.names)
     _put_datasets(rows, facts)
     runs, touched, moved_back = _put_runs(rows, facts, next_run)
-    _put_uses(rows, facts, {run.run_key: run_id for run_id, run in runs.items()})
+    run_ids = {run.run_key: run_id for run_id, run in runs.items()}
+    _put_uses(rows, facts, run_ids)
+    _put_statements(rows, facts, run_ids, body_ids)
     jobs = _merge_jobs(rows, facts, touched)
     _put_declared(rows, facts, jobs)
+    _put_versions(rows, facts)
     choose_newest_runs(rows, jobs, runs, moved_back)
     renamed = refresh_names(rows, facts.aliases)
     described = set(facts.described)
@@ -102,15 +107,17 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
         described.update(
             dataset for (dataset,) in rows.load(tables.declared_dataset, "job_id", (DESCRIBED,), ("dataset_id",))
         )
-    refresh_edges(rows, renamed, jobs, described)
+    load_jobs(rows, renamed - {DESCRIBED}, jobs)
+    load_jobs(rows, refresh_statements(rows, jobs, described), jobs)
+    refresh_edges(rows, jobs, described)
     rows.put(tables.job, [row_of(job) for job in jobs.values()])
 
 
 # --- facet bodies ----------------------------------------------------------------------------------------------------
 
 
-def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> None:
-    """Store each new facet body once, and let every facet set refer to bodies by id."""
+def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> dict[bytes, int]:
+    """Store each new facet body once, and let every facet set refer to bodies by id; returns the ids by digest."""
     ids: dict[bytes, int] = {}
     unknown = []
     for digest in facts.bodies:
@@ -134,18 +141,10 @@ def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> No
     for facets in facet_entries(facts):
         for name, (time_us, tie, digest) in facets.items():
             facets[name] = (time_us, tie, ids[digest])
+    return ids
 
 
 # --- things by name --------------------------------------------------------------------------------------------------
-
-
-def _put_namespaces(rows: Rows, facts: Facts, memory: Memory) -> None:
-    new = {id_: name for id_, name in facts.namespaces.items() if id_ not in memory.namespaces}
-    if new:
-        for id_, name in rows.load(tables.namespace, "id", new):
-            _check_same(name, new.pop(id_))
-        rows.add(tables.namespace, list(new.items()))
-        memory.namespaces.update(facts.namespaces)
 
 
 def _put_datasets(rows: Rows, facts: Facts) -> None:
@@ -230,6 +229,13 @@ def _put_uses(rows: Rows, facts: Facts, run_ids: dict[bytes, int]) -> None:
     rows.put(tables.run_dataset, merged)
 
 
+def _put_statements(rows: Rows, facts: Facts, run_ids: dict[bytes, int], body_ids: dict[bytes, int]) -> None:
+    stated = [
+        (run_ids[key], dataset, body_ids[digest]) for key, one in facts.statements.items() for dataset, digest in one
+    ]
+    rows.put(tables.run_statement, stated)
+
+
 def _put_declared(rows: Rows, facts: Facts, jobs: dict[int, JobFacts]) -> None:
     """What JobEvents and DatasetEvents declare; the latter under job 0, which is nobody's."""
     rows.delete(tables.declared_dataset, ("job_id",), [(job_id,) for job_id in facts.declared])
@@ -248,3 +254,23 @@ def _put_declared(rows: Rows, facts: Facts, jobs: dict[int, JobFacts]) -> None:
         tables.declared_dataset,
         [(DESCRIBED, OUTPUT, dataset_id, pack_facets(facets)) for dataset_id, facets in facts.described.items()],
     )
+
+
+def _put_versions(rows: Rows, facts: Facts) -> None:
+    """The versions that DatasetEvents and JobEvents make, beside those that runs do."""
+    rows.add(
+        tables.dataset_version,
+        [
+            (dataset_id, key, created_us, pack_facets(facets))
+            for (dataset_id, key), (created_us, facets) in facts.dataset_versions.items()
+        ],
+    )
+    if facts.job_versions:
+        for job_id, key, *stored in rows.load(tables.job_version, "job_id", facts.job_versions):
+            known = facts.job_versions[job_id]
+            if key in known:
+                known[key] = min(known[key], (stored[0], stored[1]))
+        rows.put(
+            tables.job_version,
+            [(job_id, key, *said) for job_id, known in facts.job_versions.items() for key, said in known.items()],
+        )

@@ -117,6 +117,8 @@ def microseconds(text: str) -> int:
     cut. Raises BadTime for anything else, and for a moment that is outside the years 1 to 9999 in UTC.
     """
     us = 0
+    if "\x00" in text:  # where Python stops to read
+        raise BadTime(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

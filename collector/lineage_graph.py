@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from collector import tables
+from collector import keys, tables
 from collector.documents.datasets import Version, dataset_documents, dataset_names, newest_versions
 from collector.documents.jobs import job_documents
+from collector.flow import FlowWalk, walk_columns, walk_datasets, walk_jobs
 from collector.lookup import Found, find_node
-from collector.walk import Direction, FlowWalk, Walk, among, walk, walk_columns, walk_datasets, walk_jobs
+from collector.walk import Direction, Walk, among, walk
 from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind, dataset_node, field_node, job_node
 
@@ -63,6 +64,7 @@ def marquez_graph(connection: Connection, question: Question) -> list[JSON]:
     pairs = [(ids["d", d], ids["j", j]) for d, j in found.inputs] + [
         (ids["j", j], ids["d", d]) for j, d in found.outputs
     ]
+    pairs += [(ids["j" if of_jobs else "d", a], ids["j" if of_jobs else "d", b]) for of_jobs, a, b in found.direct]
     for origin, destination in sorted(set(pairs)):
         edge = {"origin": origin, "destination": destination}
         out_edges[origin].append(edge)
@@ -137,8 +139,11 @@ def _mixed_graph(connection: Connection, start: Found, question: Question) -> tu
     ids, nodes, details = _dataset_nodes(connection, found.datasets)
     job_ids, job_nodes, job_details = _job_nodes(connection, found.jobs)
     edges = [Edge(ids[d], job_ids[j]) for d, j in found.inputs] + [Edge(job_ids[j], ids[d]) for j, d in found.outputs]
-    origin = (job_ids if start.node.kind is NodeKind.JOB else ids)[start.id]
-    return Graph(nodes + job_nodes, edges, start=[origin], missing=found.missing), details | job_details
+    for of_jobs, origin, destination in found.direct:
+        named = job_ids if of_jobs else ids
+        edges.append(Edge(named[origin], named[destination], "explicit"))
+    first = (job_ids if start.node.kind is NodeKind.JOB else ids)[start.id]
+    return Graph(nodes + job_nodes, edges, start=[first], missing=found.missing), details | job_details
 
 
 def _flow_graph(connection: Connection, start: Found, question: Question) -> tuple[Graph, Details]:
@@ -152,7 +157,7 @@ def _flow_graph(connection: Connection, start: Found, question: Question) -> tup
 
 
 def _column_graph(connection: Connection, start: Found, question: Question) -> tuple[Graph, Details]:
-    field = start.node.field
+    field = keys.clean_name(start.node.field, keys.FIELD_BYTES) if start.node.field is not None else None
     starts = [(start.id, field)] if field is not None else _columns_of(connection, start.id)
     found = _both_ways(lambda way, limit: walk_columns(connection, starts, way, question.depth, limit), question)
     names = dataset_names(connection, {dataset for dataset, _ in found.nodes})

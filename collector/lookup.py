@@ -9,6 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from collector import keys, tables
 from collector.errors import BadQuery, NotFound
+from collector.listing import is_dataset_visible, is_job_visible
 from collector.walk import among
 from lineage.errors import InvalidNodeId
 from lineage.nodes import NodeId, NodeKind, candidates
@@ -56,6 +57,7 @@ def find_dataset(connection: Connection, namespace: str, name: str) -> int:
     dataset_id = keys.dataset_id(keys.clean_name(namespace), keys.clean_name(name))
     found = _stored(connection, NodeKind.DATASET, {dataset_id})
     if not found:
+        find_namespace(connection, namespace)
         raise NotFound(f"Dataset '{name}' not found.")
     return found[dataset_id]
 
@@ -64,8 +66,27 @@ def find_job(connection: Connection, namespace: str, name: str) -> int:
     """The id of a job. Raises NotFound."""
     job_id = keys.job_id(keys.clean_name(namespace), keys.clean_name(name))
     if not _stored(connection, NodeKind.JOB, {job_id}):
+        find_namespace(connection, namespace)
         raise NotFound(f"Job '{name}' not found.")
     return job_id
+
+
+def find_namespace(connection: Connection, name: str) -> int:
+    """The id of a namespace, hidden or not. Raises NotFound."""
+    namespace_id = keys.namespace_id(keys.clean_name(name))
+    n = tables.namespace.c
+    if connection.execute(select(n.id).where(n.id == namespace_id)).first() is None:
+        raise NotFound(f"Namespace '{name}' not found.")
+    return namespace_id
+
+
+def find_run(connection: Connection, run_id: str) -> int:
+    """The id of a run by its UUID, or by what was sent in its place. Raises NotFound."""
+    r = tables.run.c
+    found = connection.execute(select(r.id).where(r.run_key == keys.run_key(run_id))).scalar()
+    if found is None:
+        raise NotFound(f"Run '{run_id}' not found.")
+    return int(found)
 
 
 def _id(reading: NodeId) -> int | bytes:
@@ -82,13 +103,23 @@ def _id(reading: NodeId) -> int | bytes:
 def _stored(connection: Connection, kind: NodeKind, ids: Collection[int | bytes]) -> dict[int | bytes, int]:
     match kind:
         case NodeKind.JOB:
-            query = select(tables.job.c.id, tables.job.c.id).where(among(connection, tables.job.c.id, ids))
+            j, n = tables.job, tables.namespace
+            query = (
+                select(j.c.id, j.c.id)
+                .join(n, n.c.id == j.c.namespace_id)
+                .where(among(connection, j.c.id, ids), is_job_visible(j, n))
+            )
         case NodeKind.RUN:
             key = tables.run.c.run_key
             query = select(key, tables.run.c.id).where(or_(*(key == one for one in ids)))
         case _:
-            d = tables.dataset.c
-            query = select(d.id, d.canonical_id).where(among(connection, d.id, ids))
+            d, c, n = tables.dataset, tables.dataset.alias("canonical"), tables.namespace
+            query = (
+                select(d.c.id, d.c.canonical_id)
+                .join(c, c.c.id == d.c.canonical_id)
+                .join(n, n.c.id == c.c.namespace_id)
+                .where(among(connection, d.c.id, ids), is_dataset_visible(c, n))
+            )
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

@@ -43,7 +43,9 @@ def refresh_names(rows: Rows, aliases: Collection[Pair]) -> set[int]:
     was = {row[0] for row in changed} | {datasets[row[0]][5] for row in changed}
     jobs = {job for (job,) in rows.load(tables.edge, "dataset_id", was, ("job_id",))}
     for column in ("origin_id", "destination_id"):
-        jobs.update(job for (job,) in rows.load(tables.column_edge, column, was, ("job_id",)))
+        jobs.update(job for (job,) in rows.load(tables.column_edge, column, was, ("job_id",)) if job >= 0)
+    for column in ("target_id", "source_id"):
+        jobs.update(owner for (owner,) in rows.load(tables.stated_edge, column, was, ("owner_id",)))
     for table in (tables.edge, tables.column_edge):
         rows.delete(table, ("job_id",), [(job,) for job in jobs])
     return jobs

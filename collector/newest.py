@@ -1,6 +1,6 @@
-"""Which run of a job is its newest, its newest that read anything, and its newest that wrote anything.
+"""Which run of a job is its newest, its newest that read, that wrote, and that wrote or stated its lineage.
 
-The newest run is the one first heard of last: the greatest (created_us, run_key). Each job keeps its three; a commit
+The newest run is the one first heard of last: the greatest (created_us, run_key). Each job keeps its four; a commit
 compares them with the runs that it touched, so a job of a million runs costs no more than one of two.
 """
 
@@ -18,6 +18,11 @@ _CHOICES: tuple[tuple[str, Callable[[RunFacts], bool], str], ...] = (
     ("latest_run", lambda run: True, ""),
     ("input_run", lambda run: bool(run.has_inputs), " AND has_inputs"),
     ("output_run", lambda run: bool(run.has_outputs), " AND has_outputs"),
+    (
+        "statement_run",
+        lambda run: bool(run.has_outputs or run.has_statements),
+        " AND (has_outputs OR has_statements)",
+    ),
 )
 
 Key = tuple[int, bytes]
@@ -26,7 +31,7 @@ Key = tuple[int, bytes]
 def choose_newest_runs(
     rows: Rows, jobs: dict[int, JobFacts], runs: dict[int, RunFacts], moved_back: Collection[int]
 ) -> None:
-    """Set each job's three newest runs.
+    """Set each job's four newest runs.
 
     ``runs`` are those that this commit touched, merged and stored, by id; ``moved_back`` those of them that turned out
     to have begun earlier than was known.

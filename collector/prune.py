@@ -100,7 +100,7 @@ def _current_runs(connection: Connection) -> set[bytes]:
         .scalar_subquery()
     )
     ids: set[int] = set()
-    for column in (job.c.latest_run, job.c.input_run, job.c.output_run):
+    for column in (job.c.latest_run, job.c.input_run, job.c.output_run, job.c.statement_run):
         ids.update(connection.execute(select(column).where(column.is_not(None))).scalars())
     ids.update(one for one in connection.execute(select(newest)).scalars() if one is not None)
     keys: set[bytes] = set()

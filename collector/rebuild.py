@@ -11,11 +11,12 @@ from time import time_ns
 from sqlalchemy import Connection, Engine, delete, func, select
 
 from collector import tables
-from collector.decode import Event, decode
+from collector.decode import Event
 from collector.errors import CollectorError
 from collector.facts import Facts
 from collector.ingest import Memory, apply
 from collector.packing import decompress
+from collector.records import read_stored
 from collector.store.engines import writing
 from collector.store.rows import rows_of
 
@@ -54,9 +55,9 @@ def rebuild_in(connection: Connection, progress: Progress | None = None) -> Rebu
     done = unreadable = 0
     for chunk in stored_bodies(connection):
         events: list[Event] = []
-        for event_id, body in chunk:
+        for event_id, kind, body in chunk:
             try:
-                events.append(decode(body))
+                events.append(read_stored(kind, body))
             except CollectorError as error:  # accepted by an older version's rules
                 unreadable += 1
                 log.warning("event cannot be read id=%d reason=%r", event_id, error.message)
@@ -70,13 +71,13 @@ def rebuild_in(connection: Connection, progress: Progress | None = None) -> Rebu
     return Rebuilt(done, unreadable)
 
 
-def stored_bodies(connection: Connection, size: int = CHUNK) -> Iterator[list[tuple[int, bytes]]]:
-    """(id, raw JSON) of every stored event in commit order, ``size`` at a time."""
+def stored_bodies(connection: Connection, size: int = CHUNK) -> Iterator[list[tuple[int, str, bytes]]]:
+    """(id, kind, raw JSON) of every stored event in commit order, ``size`` at a time."""
     last = 0
     event = tables.event.c
     while True:
-        query = select(event.id, event.body).where(event.id > last).order_by(event.id).limit(size)
-        found = [(event_id, decompress(body)) for event_id, body in connection.execute(query)]
+        query = select(event.id, event.kind, event.body).where(event.id > last).order_by(event.id).limit(size)
+        found = [(event_id, kind, decompress(body)) for event_id, kind, body in connection.execute(query)]
         if not found:
             return
         yield found

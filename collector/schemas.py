@@ -85,8 +85,10 @@ class EventSchema(OpenSchema):
 
     eventTime = EventTime(required=True, metadata={"format": "date-time", "example": "2026-11-24T13:16:18.123Z"})
     eventType = Text(allow_none=True, metadata={"enum": list(EVENT_TYPES)})
-    producer = fields.Raw(metadata={"type": "string", "example": "https://github.com/OpenLineage/OpenLineage"})
-    schemaURL = fields.Raw(metadata={"type": "string"})
+    producer = fields.Raw(
+        allow_none=True, metadata={"type": "string", "example": "https://github.com/OpenLineage/OpenLineage"}
+    )
+    schemaURL = fields.Raw(allow_none=True, metadata={"type": "string"})
     run = fields.Nested(RunSchema, allow_none=True)
     job = fields.Nested(JobSchema, allow_none=True)
     dataset = fields.Nested(DatasetSchema, allow_none=True)

@@ -10,6 +10,8 @@ sort by (event time, content hash). A *facet set* is a msgpack map of ``name: [t
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -39,6 +41,10 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 Bytes = LargeBinary
 
 INPUT, OUTPUT = 0, 1  # values of the ``direction`` columns
+STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind columns of ``stated_edge``
+
+_RECORDS = "kind IN ('namespace', 'source', 'tag')"
+UNLISTED = "hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"  # of datasets: may not be listed
 
 # --- what arrived ----------------------------------------------------------------------------------------------------
 
@@ -47,7 +53,7 @@ event = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),  # commit order
     Column("hash", Bytes(16), nullable=False),  # of the raw body: the same body counts once
-    Column("kind", String(8), nullable=False),  # run | job | dataset
+    Column("kind", String(9), nullable=False),  # run | job | dataset, and ours: namespace | source | tag
     Column("event_type", String(8)),  # START RUNNING COMPLETE ABORT FAIL OTHER, run events only
     Column("time_us", BigInteger, nullable=False),  # eventTime
     Column("received_us", BigInteger, nullable=False),
@@ -55,6 +61,8 @@ event = Table(
     Column("body", Bytes, nullable=False),  # zstd of the raw JSON
     # one index for both questions, "events by time" and "seen before?": new events land side by side in it
     Index("uq_event_time_hash", "time_us", "hash", unique=True),
+    # the few that are not OpenLineage's, so that they can be taken out of a count
+    Index("ix_event_record", "time_us", sqlite_where=text(_RECORDS), postgresql_where=text(_RECORDS)),
 )
 
 quarantine = Table(
@@ -69,12 +77,28 @@ quarantine = Table(
 
 # --- what it means ---------------------------------------------------------------------------------------------------
 
+
+def _registered() -> list[Column[Any]]:
+    """The columns of what is known by its name alone (registry.py)."""
+    return [
+        Column("id", Id, primary_key=True, autoincrement=False),
+        Column("name", Text, nullable=False, index=True),
+        Column("created_us", BigInteger, nullable=False),  # min eventTime
+        Column("updated_us", BigInteger, nullable=False),  # max eventTime, to the minute
+        Column("stamp", Bytes(17)),  # of the newest word on it
+        Column("record", Text),  # that word: JSON {ownerName, description, type, connectionUrl}
+    ]
+
+
 namespace = Table(
     "namespace",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False, index=True),
+    *_registered(),
+    Column("hidden_us", BigInteger),  # time of the newest DELETE; hidden while nothing is newer
 )
+
+source = Table("source", metadata, *_registered())
+tag = Table("tag", metadata, *_registered())
 
 dataset = Table(
     "dataset",
@@ -86,8 +110,10 @@ dataset = Table(
     Column("updated_us", BigInteger, nullable=False),  # max eventTime
     Column("canonical_id", BigInteger, nullable=False),  # the dataset that this name stands for; itself as a rule
     Column("lifecycle", String(16)),  # newest lifecycleStateChange: CREATE DROP RENAME TRUNCATE …
+    Column("hidden_us", BigInteger),
     Column("facets", Bytes, nullable=False),
-    Index(None, "namespace_id", "name"),
+    Index(None, "namespace_id", "name", "id"),
+    Index("ix_dataset_unlisted", "namespace_id", sqlite_where=text(UNLISTED), postgresql_where=text(UNLISTED)),
     Index(None, "canonical_id"),
 )
 
@@ -115,8 +141,17 @@ job = Table(
     Column("latest_run", BigInteger),  # run.id of the newest run
     Column("input_run", BigInteger),  # run.id of the newest run that read anything
     Column("output_run", BigInteger),  # run.id of the newest run that wrote anything
+    Column("statement_run", BigInteger),  # run.id of the newest run that wrote anything or stated its lineage
+    Column("hidden_us", BigInteger),
     Column("facets", Bytes, nullable=False),
-    Index(None, "namespace_id", "name"),
+    Index(None, "namespace_id", "name", "id"),
+    Index("ix_job_name", "name", "id"),
+    Index(
+        "ix_job_unlisted",
+        "namespace_id",
+        sqlite_where=text("hidden_us IS NOT NULL"),
+        postgresql_where=text("hidden_us IS NOT NULL"),
+    ),
     Index(None, "parent_id"),
 )
 
@@ -140,6 +175,7 @@ run = Table(
     Column("root_key", Bytes(16)),
     Column("has_inputs", Boolean, nullable=False),
     Column("has_outputs", Boolean, nullable=False),
+    Column("has_statements", Boolean, nullable=False),
     Column("facets", Bytes, nullable=False),
     Index("ix_run_newest", "job_id", "created_us", "run_key"),
     Index("ix_run_parent", "parent_key", sqlite_where=text("parent_key IS NOT NULL")),
@@ -162,7 +198,18 @@ run_dataset = Table(
     sqlite_with_rowid=False,
 )
 
-# What the newest JobEvent of a job declares.
+# The ``lineage`` facets (OpenLineage's explicit lineage) that a run's events carried: a union, never shrinking.
+run_statement = Table(
+    "run_statement",
+    metadata,
+    Column("run", BigInteger, nullable=False),  # run.id
+    Column("dataset_id", BigInteger, nullable=False),  # the dataset that carried it; 0: the job did
+    Column("body_id", BigInteger, nullable=False),  # facet_body.id
+    PrimaryKeyConstraint("run", "dataset_id", "body_id"),
+    sqlite_with_rowid=False,
+)
+
+# What the newest JobEvent of a job declares. Job 0: what DatasetEvents say; dataset 0: the job's own ``lineage``.
 declared_dataset = Table(
     "declared_dataset",
     metadata,
@@ -173,6 +220,41 @@ declared_dataset = Table(
     PrimaryKeyConstraint("job_id", "direction", "dataset_id"),
     Index(None, "dataset_id"),
     sqlite_with_rowid=False,
+)
+
+# Versions that no run made: one a DatasetEvent. ``key`` is the event's hash.
+dataset_version = Table(
+    "dataset_version",
+    metadata,
+    Column("dataset_id", BigInteger, nullable=False),
+    Column("key", Bytes(16), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("facets", Bytes, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "key"),
+    Index(None, "dataset_id", "created_us"),
+    sqlite_with_rowid=False,
+)
+
+# What JobEvents have declared of a job, each once; those that runs make are found from the runs.
+job_version = Table(
+    "job_version",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("key", Bytes(16), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("sides", Text, nullable=False),  # JSON: inputs, outputs, location
+    PrimaryKeyConstraint("job_id", "key"),
+    sqlite_with_rowid=False,
+)
+
+# What search looks through. SQLite's FTS5 index or PostgreSQL's trigrams lie on it (search_index.py).
+search_text = Table(
+    "search_text",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),  # the dataset's or the job's
+    Column("is_job", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("words", Text, nullable=False),  # description, columns, tags
 )
 
 # A job's current inputs and outputs: what every graph query walks, both ways, by index alone. Ids are canonical.
@@ -188,7 +270,8 @@ edge = Table(
     sqlite_with_rowid=False,
 )
 
-# Column to column, from the columnLineage of each current output; job_id 0 = a DatasetEvent said so.
+# Column to column, from the columnLineage of each current output; job_id 0 = a DatasetEvent said so;
+# a negative job_id = the ``lineage`` facet of job -job_id said so (-1: of a DatasetEvent).
 # field '' = the dataset as a whole (the facet's ``dataset`` list).
 column_edge = Table(
     "column_edge",
@@ -202,6 +285,23 @@ column_edge = Table(
     PrimaryKeyConstraint("destination_id", "job_id", "destination_field", "origin_id", "origin_field"),
     Index(None, "origin_id", "origin_field"),
     Index(None, "job_id"),
+    sqlite_with_rowid=False,
+)
+
+# Explicit lineage in force: what flows from where to where, as ``lineage`` facets state it. Ids are canonical.
+stated_edge = Table(
+    "stated_edge",
+    metadata,
+    Column("owner_id", BigInteger, nullable=False),  # the job whose run or JobEvent states it; 0: a DatasetEvent does
+    Column("target_kind", SmallInteger, nullable=False),  # STATED_DATASET or STATED_JOB
+    Column("target_id", BigInteger, nullable=False),
+    Column("source_kind", SmallInteger, nullable=False),  # these, or STATED_NOTHING: "has no tracked source"
+    Column("source_id", BigInteger, nullable=False),
+    # whether the data flows with no job between: job to job, or dataset to dataset as a DatasetEvent states
+    Column("is_direct", Boolean, nullable=False),
+    PrimaryKeyConstraint("owner_id", "target_kind", "target_id", "source_kind", "source_id"),
+    Index("ix_stated_target", "target_id", "target_kind"),
+    Index("ix_stated_source", "source_id", "source_kind"),
     sqlite_with_rowid=False,
 )
 
@@ -224,13 +324,20 @@ store_fact = Table(
 ARRIVED = (event, quarantine)
 DERIVED = (
     namespace,
+    source,
+    tag,
     dataset,
+    dataset_version,
     dataset_alias,
     job,
+    job_version,
     run,
     run_dataset,
+    run_statement,
     declared_dataset,
     edge,
     column_edge,
+    stated_edge,
+    search_text,
     facet_body,
 )

@@ -9,13 +9,18 @@ from __future__ import annotations
 from emitter.assets import Asset, asset
 from emitter.checks import Check, CheckResult, accepted_values, between, check, not_null, row_count, unique
 from emitter.checksum import calculate_checksum
+from emitter.config import Secret
+from emitter.engines import Engine
 from emitter.errors import EmitterError
 from emitter.executor import DefaultExecutor, materialize
 from emitter.graph import AssetGraph
 from emitter.io import JSONIO, IOManager, MemoryIO, ParquetIO, PickleIO
 from emitter.metadata import MetadataStore
+from emitter.multi import MultiAsset, Out, multi_asset
 from emitter.pipeline import load_pipeline
 from emitter.results import AssetResult, AssetStarted, MaterializeResult, Status
+from emitter.retry import Retry
+from emitter.sources import SourceAsset, source_asset
 
 __all__ = [
     "JSONIO",
@@ -27,12 +32,18 @@ __all__ = [
     "CheckResult",
     "DefaultExecutor",
     "EmitterError",
+    "Engine",
     "IOManager",
     "MaterializeResult",
     "MemoryIO",
     "MetadataStore",
+    "MultiAsset",
+    "Out",
     "ParquetIO",
     "PickleIO",
+    "Retry",
+    "Secret",
+    "SourceAsset",
     "Status",
     "accepted_values",
     "asset",
@@ -41,7 +52,9 @@ __all__ = [
     "check",
     "load_pipeline",
     "materialize",
+    "multi_asset",
     "not_null",
     "row_count",
+    "source_asset",
     "unique",
 ]

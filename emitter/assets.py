@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
+from emitter import declaration
 from emitter.checks import Check, as_check
 from emitter.errors import InvalidAsset
 from emitter.fingerprint import fingerprint
-from emitter.io import IOManager, MemoryIO
+from emitter.io import IOManager
+from emitter.retry import Retry, as_retry
 from emitter.source import SourceLocation, locate, plain_function, source_of
 
 if TYPE_CHECKING:
     from emitter.metadata import Materialization
 
-_NAME = re.compile(r"[^\W\d][\w.-]*\Z")
-_IO_METHODS = ("save", "load")
-
 
 class Asset:
     """A function whose output is kept, versioned and traced.
 
-    Upstream assets are the function's parameters (a parameter's name is the upstream asset; one that has a default and
-    names no asset keeps its default) and `deps`, for what is needed but not passed. Calling the asset calls the
-    function. `created_at`, `updated_at` and `checksum` are those of the latest materialization that this process has
-    seen, None before. Make assets with the decorator `asset`; apart from these three nothing of an asset changes.
+    Upstream assets are the function's parameters (a parameter's name is the upstream asset) and `deps`, for what is
+    needed but not passed. A parameter that names no asset and has a default, or stands behind ``*``, is config; see
+    `emitter.config`. Calling the asset calls the function. `created_at`, `updated_at` and `checksum` are those of the
+    latest materialization that this process has seen, None before. Make assets with the decorator `asset`; apart from
+    these three nothing of an asset changes.
     """
+
+    #: Whether others make the data, so that it is looked at and not made.
+    is_source = False
+    #: The SQL that makes it and its dialect, of an asset that is made by SQL.
+    sql: str | None = None
+    dialect: str | None = None
 
     def __init__(
         self,
@@ -42,27 +47,49 @@ class Asset:
         description: str | None = None,
         owners: Iterable[str] = (),
         tags: Iterable[str] = (),
+        group: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         checks: Iterable[Check | Callable[[Any], Any]] = (),
         io: IOManager | None = None,
+        retries: int | Retry = 0,
+        timeout: float | None = None,
+        policy: str = "if_changed",
+        columns: Mapping[str, str | Iterable[str]] | None = None,
+        location: SourceLocation | None = None,
+        step: str | None = None,
     ) -> None:
         if isinstance(function, Asset):
             raise InvalidAsset(f"{function} is an asset already; decorate the plain function once")
         if not callable(function):
             raise InvalidAsset(f"an asset is made from a function, not from {type(function).__name__} {function!r}")
         self.function = function
-        self.location: SourceLocation = locate(function)
-        self.name = _checked_name(name if name is not None else getattr(function, "__name__", None), self.location)
-        self.version = _checked_version(version, self)
-        self.namespace = _checked_namespace(namespace, self)
-        self.parameters, self.optional = _parameters(function, self)
-        self.deps = tuple(dict.fromkeys(_dependency_name(one, self) for one in _listed("deps", deps, self)))
+        self.location: SourceLocation = location or locate(function)
+        self.name = declaration.checked_name(
+            name if name is not None else getattr(function, "__name__", None), self.location
+        )
+        #: What makes it: the asset itself, or the multi-asset function that it is one output of.
+        self.step = step or self.name
+        self.is_one_of_several = step is not None
+        where = f"asset '{self.name}' at {self.location}"
+        self.version = declaration.checked_version(version, where)
+        self.namespace = declaration.checked_text("namespace", namespace, where)
+        self.group = declaration.checked_text("group", group, where)
+        parameters = declaration.signature_parameters(function, where)
+        self.parameters = tuple(one.name for one in parameters)
+        #: The parameters that are config where they name no asset.
+        self.settings = tuple(one for one in parameters if one.default is not one.empty or one.kind is one.KEYWORD_ONLY)
+        self.checks = tuple(as_check(one) for one in declaration.listed("checks", checks, where))
+        needed = [_dependency_name(one, where) for one in declaration.listed("deps", deps, where)]
+        self.deps = tuple(dict.fromkeys([*needed, *(one.needs for one in self.checks if one.needs)]))
         self.description = description if description is not None else inspect.getdoc(plain_function(function))
-        self.owners = tuple(_listed("owners", owners, self))
-        self.tags = tuple(dict.fromkeys(_listed("tags", tags, self)))
+        self.owners = tuple(declaration.listed("owners", owners, where))
+        self.tags = tuple(dict.fromkeys(declaration.listed("tags", tags, where)))
         self.metadata: Mapping[str, Any] = dict(metadata or {})
-        self.checks = tuple(as_check(one) for one in _listed("checks", checks, self))
-        self.io = _checked_io(io, self)
+        self.io = declaration.checked_io(io, where)
+        self.retry = as_retry(retries, where)
+        self.timeout = declaration.checked_timeout(timeout, where)
+        self.policy = declaration.checked_policy(policy, where)
+        self.columns = declaration.checked_columns(columns, where)
         self._latest: Materialization | None = None
         functools.update_wrapper(self, function, updated=())
 
@@ -111,11 +138,15 @@ class Asset:
     def upstream_names(self, known: Iterable[str]) -> tuple[str, ...]:
         """The names of what this asset needs: its parameters, then `deps`.
 
-        Parameters with a default count only where they name one of the `known` assets.
+        Parameters that may be config count only where they name one of the `known` assets.
         """
+        return tuple(dict.fromkeys([*self.passed_names(known), *self.deps]))
+
+    def passed_names(self, known: Iterable[str]) -> tuple[str, ...]:
+        """The names of the assets whose values are passed as arguments."""
         names = set(known)
-        passed = [one for one in self.parameters if one not in self.optional or one in names]
-        return tuple(dict.fromkeys([*passed, *self.deps]))
+        optional = {one.name for one in self.settings}
+        return tuple(one for one in self.parameters if one not in optional or one in names)
 
 
 @overload
@@ -130,9 +161,14 @@ def asset(
     description: str | None = None,
     owners: Iterable[str] = (),
     tags: Iterable[str] = (),
+    group: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     checks: Iterable[Check | Callable[[Any], Any]] = (),
     io: IOManager | None = None,
+    retries: int | Retry = 0,
+    timeout: float | None = None,
+    policy: str = "if_changed",
+    columns: Mapping[str, str | Iterable[str]] | None = None,
 ) -> Callable[[Callable[..., Any]], Asset]: ...
 def asset(function: Callable[..., Any] | None = None, /, **declared: Any) -> Asset | Callable[..., Asset]:
     """Declare a function to be an asset: ``@asset`` or ``@asset(version="2", …)``.
@@ -145,9 +181,14 @@ def asset(function: Callable[..., Any] | None = None, /, **declared: Any) -> Ass
         description: by default the docstring.
         owners: who answers for it, such as ``team:data``.
         tags: words to select by (``tag:daily``) and to find it by in the collector.
+        group: what it belongs to, to select it by (``group:finance``).
         metadata: anything else worth noting; kept on the asset.
         checks: `not_null`, `unique`, … or any function of the value.
         io: where the output is kept; in memory by default.
+        retries: how often to try again when it fails, or a `Retry` that says how long to wait too.
+        timeout: seconds that one attempt may take.
+        policy: ``if_changed``, or ``always`` to run it each time.
+        columns: which upstream columns a column is made from, ``{"total": ["orders.amount"]}``, for lineage.
 
     Raises:
         InvalidAsset, InvalidCheck: the declaration cannot be used; the message says where and why.
@@ -157,74 +198,9 @@ def asset(function: Callable[..., Any] | None = None, /, **declared: Any) -> Ass
     return lambda function: Asset(function, **declared)
 
 
-def _checked_name(name: Any, location: SourceLocation) -> str:
-    if name == "<lambda>" or name is None:
-        raise InvalidAsset(f"the function at {location} has no name of its own; give one: asset(name='orders')")
-    if not isinstance(name, str) or not _NAME.match(name):
-        raise InvalidAsset(
-            f"{name!r} at {location} cannot name an asset: use letters, digits, '_', '-' and '.', a letter or '_' first"
-        )
-    return name
-
-
-def _checked_version(version: Any, owner: Asset) -> str:
-    if isinstance(version, bool) or not isinstance(version, str | int) or version == "":
-        raise InvalidAsset(
-            f"asset '{owner.name}' at {owner.location} has the version {version!r}; give a text like '2'"
-        )
-    return str(version)
-
-
-def _checked_namespace(namespace: Any, owner: Asset) -> str | None:
-    if namespace is not None and (not isinstance(namespace, str) or not namespace.strip()):
-        raise InvalidAsset(f"asset '{owner.name}' at {owner.location} has the namespace {namespace!r}; give a name")
-    return namespace
-
-
-def _checked_io(io: Any, owner: Asset) -> IOManager:
-    if io is None:
-        return MemoryIO()
-    absent = [method for method in _IO_METHODS if not callable(getattr(io, method, None))]
-    if isinstance(io, type) or absent:
-        what = f"the class {io.__name__}" if isinstance(io, type) else repr(io)
-        cure = "make an instance of it" if isinstance(io, type) else f"it has no method {' nor '.join(absent)}"
-        raise InvalidAsset(f"asset '{owner.name}' at {owner.location} has io={what}, no IO manager: {cure}")
-    return io
-
-
-def _listed(what: str, given: Any, owner: Asset) -> list[Any]:
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise InvalidAsset(f"asset '{owner.name}' at {owner.location} has {what}={given!r}; give a list: {what}=[…]")
-    items = list(given)
-    if what in ("owners", "tags") and (bad := [one for one in items if not isinstance(one, str) or not one.strip()]):
-        raise InvalidAsset(f"asset '{owner.name}' at {owner.location} has {bad[0]!r} among its {what}; give texts")
-    return items
-
-
-def _dependency_name(dependency: Any, owner: Asset) -> str:
+def _dependency_name(dependency: Any, where: str) -> str:
     if isinstance(dependency, Asset):
         return dependency.name
     if isinstance(dependency, str):
         return dependency
-    raise InvalidAsset(
-        f"asset '{owner.name}' at {owner.location} has {dependency!r} among its deps; give assets or their names"
-    )
-
-
-def _parameters(function: Callable[..., Any], owner: Asset) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the names of the parameters in order, and those among them that have a default."""
-    where = f"asset '{owner.name}' at {owner.location}"
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidAsset(f"{where} is async; make it a plain function and call asyncio.run inside")
-    if inspect.isgeneratorfunction(function):
-        raise InvalidAsset(f"{where} yields; return the whole value (a table, a list) instead")
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise InvalidAsset(f"{where} has no readable signature ({error}); wrap it in a plain function") from error
-    for one in parameters:
-        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-            stars = "*" if one.kind is one.VAR_POSITIONAL else "**"
-            raise InvalidAsset(f"{where} takes {stars}{one.name}; name each upstream asset as a parameter of its own")
-    optional = frozenset(one.name for one in parameters if one.default is not one.empty)
-    return tuple(one.name for one in parameters), optional
+    raise InvalidAsset(f"{where} has {dependency!r} among its deps; give assets or their names")

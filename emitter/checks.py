@@ -49,25 +49,34 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A rule for an asset's output; `look` gives the outcome of looking at a value."""
+    """A rule for an asset's output; `look` gives the outcome of looking at a value.
+
+    A check that `needs` another asset is given that one's value too. One that is `timed` may cease to hold although
+    nothing changed, so it is also looked at when the asset does not run.
+    """
 
     name: str
     assertion: str
-    look: Callable[[Any], Outcome] = field(repr=False)
+    look: Callable[..., Outcome] = field(repr=False)
     severity: str = "error"
     blocking: bool = True
     column: str | None = None
     expected: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    needs: str | None = None
+    timed: bool = False
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise InvalidCheck(f"check {self.name} has the severity {self.severity!r}; it must be 'error' or 'warn'")
 
-    def run(self, value: Any) -> CheckResult:
-        """Look at a value. A check that cannot be carried out (no such column, …) has failed, and says why."""
+    def run(self, value: Any, needed: Mapping[str, Any] | None = None) -> CheckResult:
+        """Look at a value. A check that cannot be carried out (no such column, …) has failed, and says why.
+
+        `needed` has the value of the asset that the check needs, by name.
+        """
         try:
-            outcome = self.look(value)
+            outcome = self.look(value) if self.needs is None else self.look(value, (needed or {})[self.needs])
         except UnknownColumn as error:
             outcome = Outcome(False, message=str(error))
         except Exception as error:  # noqa: BLE001 - whatever the check's author raises is the check's outcome

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from emitter.config import HIDDEN
 from emitter.errors import EmitterError
 from emitter.io import Stored
 from emitter.metadata import Materialization
@@ -12,12 +13,18 @@ from emitter.metadata import Materialization
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What an asset's output would be made from now: its versions, and each upstream asset's checksum."""
+    """What an asset's output would be made from now: its versions, each upstream asset's checksum, and its config.
+
+    `config` shows the config with secrets hidden; `config_version` changes with any of it.
+    """
 
     version: str
     code_version: str
     checks_version: str
     upstream: Mapping[str, str]
+    config: Mapping[str, str] = field(default_factory=dict)
+    config_version: str = ""
+    policy: str = "if_changed"
 
 
 def reason_to_run(
@@ -43,8 +50,12 @@ def reason_to_run(
         return "code changed"
     if reason := _upstream_reason(current.upstream, last):
         return reason
+    if current.config_version != last.config_version:
+        return _config_reason(current.config, last.config)
     if current.checks_version != last.checks_version:
         return "checks changed"
+    if current.policy == "always":
+        return "its policy is always"
     try:
         found = stored()
     except EmitterError:
@@ -64,3 +75,16 @@ def _upstream_reason(upstream: Mapping[str, str], last: Materialization) -> str 
         if names:
             return f"upstream {', '.join(names)} {what}"
     return None
+
+
+def _config_reason(now: Mapping[str, str], before: Mapping[str, str]) -> str:
+    """Which config changed, shown where it may be; a secret that changed is shown as it is: hidden."""
+    changed = [
+        f"{name} {before.get(name, 'not there')} → {now.get(name, 'not there')}"
+        for name in dict.fromkeys([*now, *before])
+        if now.get(name) != before.get(name)
+    ]
+    if changed:
+        return f"config changed: {', '.join(changed)}"
+    hidden = [name for name, value in now.items() if value == HIDDEN]
+    return f"config changed: the secret {' or '.join(hidden)}" if hidden else "config changed"

@@ -1,4 +1,7 @@
-"""Sending events, through openlineage-python. Whatever goes wrong here never fails the job that is traced."""
+"""Sending events, through openlineage-python. Whatever goes wrong here never fails the job that is traced.
+
+To a collector they go through the outbox: kept in a file first, sent from there, now or by a later process.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,19 +19,21 @@ if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import RunEvent
 
-log = logging.getLogger(__name__)
+    from emitter.outbox import OutboxTransport
 
+log = logging.getLogger(__name__)
+# a job whose logging is not configured says nothing more with lineage than without
+log.addHandler(logging.NullHandler())
+
+#: The outbox's file, beside the metadata store.
+OUTBOX_NAME = "outbox.db"
 _ENDPOINT = "api/v1/lineage"
 _CONFIG_FILES = ("openlineage.yml", "~/.openlineage/openlineage.yml")
-_TIMEOUT_SECONDS = 5.0
 #: Our events say where an asset's own file is; what the client would add is the Git remote of the working directory as
 #: it stands, with the user and password that may be in it.
 _CLIENT_CONFIG: dict[str, Any] = {"facets": {"source_code_location": {"disabled": True}}}
-#: A refused connection fails at once and is not tried again (urllib3 would log each try); a connection that broke is,
-#: once; 503 with its Retry-After is, twice.
-_RETRY: dict[str, Any] = {"total": 3, "connect": 0, "read": 1, "status": 2, "backoff_factor": 0.2}
-#: After a failure that took t seconds, and more than a moment, nothing is sent for this many times t: so a collector
-#: that hangs costs a long job a twentieth of its time at most. One that refuses at once is asked again at once.
+#: Of a transport that is not the outbox: after a failure that took t seconds, and more than a moment, nothing is sent
+#: for this many times t, so that one that hangs costs a long job a twentieth of its time at most.
 _PAUSE_FACTOR = 20
 _MOMENT_SECONDS = 0.5
 _CLOSE_SECONDS = 5.0
@@ -36,14 +42,32 @@ _CLOSE_SECONDS = 5.0
 class Emission:
     """The one place through which a materialization's events go.
 
-    `failed` counts the events that were not delivered; the first of them is logged as a warning, with its cause.
+    The first event that fails is logged as a warning, with its cause. With an `outbox` none fails that it could keep.
     """
 
-    def __init__(self, client: OpenLineageClient | None, on_event: Callable[[RunEvent], None] | None = None) -> None:
+    def __init__(
+        self,
+        client: OpenLineageClient | None,
+        on_event: Callable[[RunEvent], None] | None = None,
+        outbox: OutboxTransport | None = None,
+    ) -> None:
         self._client = client
         self._on_event = on_event
+        self._outbox = outbox
         self._silent_until = 0.0
-        self.failed = 0
+        self._failed = 0
+        self._waiting = 0
+
+    @property
+    def failed(self) -> int:
+        """Events that are lost: those that could not be built, that the outbox could not keep, that another transport
+        did not deliver."""
+        return self._failed + (self._outbox.failed if self._outbox is not None else 0)
+
+    @property
+    def waiting(self) -> int:
+        """Events that the outbox kept and has not delivered yet, as `close` found it."""
+        return self._waiting
 
     @property
     def active(self) -> bool:
@@ -65,7 +89,7 @@ class Emission:
             return
         began = time.monotonic()
         if began < self._silent_until:
-            self.failed += 1
+            self._failed += 1
             return
         try:
             self._client.emit(event)
@@ -76,25 +100,33 @@ class Emission:
             self._count("not delivered", error)
 
     def close(self) -> None:
-        """Let a transport that sends in the background finish, for a few seconds."""
+        """Let a transport that sends in the background finish, for a few seconds; the outbox as long as that helps."""
         if self._client is None:
             return
         try:
-            if not self._client.close(_CLOSE_SECONDS):
+            if self._outbox is not None:
+                self._waiting = 0 if self._outbox.flush() else self._outbox.waiting()
+                self._outbox.close(0)
+            elif not self._client.close(_CLOSE_SECONDS):
                 log.warning("lineage events may be lost: the transport did not finish in time")
         except Exception as error:  # noqa: BLE001 - lineage never fails the job; logged
             log.warning("lineage transport did not close error=%r", str(error))
 
     def _count(self, what: str, error: Exception) -> None:
-        if self.failed == 0:
+        if self._failed == 0:
             log.warning(
                 "lineage event %s error=%r; the job goes on, further failures are only counted", what, str(error)
             )
-        self.failed += 1
+        self._failed += 1
 
 
-def connect(collector: str | None, on_event: Callable[[RunEvent], None] | None = None) -> Emission:
+def connect(
+    collector: str | None, on_event: Callable[[RunEvent], None] | None = None, outbox: Path | None = None
+) -> Emission:
     """An emission to a collector's address, or without one to wherever openlineage-python is configured to send.
+
+    Events to a collector, given or configured (a transport of type ``http``), go through the outbox in the file
+    `outbox`, ``.headwater/outbox.db`` by default; a configured transport of another type sends them itself.
 
     That is ``OPENLINEAGE_URL`` (and ``OPENLINEAGE_ENDPOINT``, ``OPENLINEAGE_API_KEY``), ``OPENLINEAGE__…`` variables,
     the file that ``OPENLINEAGE_CONFIG`` names, ``openlineage.yml`` in the working directory or in ``~/.openlineage``;
@@ -107,7 +139,8 @@ def connect(collector: str | None, on_event: Callable[[RunEvent], None] | None =
     if url is None and not _is_configured():
         return Emission(None, on_event)
     try:
-        return Emission(_client_for(url) if url else _configured_client(), on_event)
+        client = _client_for(url, outbox) if url else _configured_client(outbox)
+        return Emission(client, on_event, _outbox_of(client))
     except Exception as error:  # noqa: BLE001 - lineage never fails the job; logged
         log.warning("lineage is off: the OpenLineage configuration does not work error=%r", str(error))
         return Emission(None, on_event)
@@ -128,15 +161,19 @@ def _checked(collector: str) -> str:
     return collector.strip().rstrip("/").removesuffix(f"/{_ENDPOINT}") + "/"
 
 
-def _client_for(url: str) -> OpenLineageClient:
+def _client_for(url: str, path: Path | None) -> OpenLineageClient:
     from openlineage.client import OpenLineageClient
-    from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport
 
-    config: dict[str, Any] = {"url": url, "timeout": _TIMEOUT_SECONDS, "retry": _RETRY}
-    transport = HttpConfig.from_dict(config)
-    if key := os.environ.get("OPENLINEAGE_API_KEY"):
-        transport.auth = ApiKeyTokenProvider({"api_key": key})
-    return OpenLineageClient(transport=HttpTransport(transport), config=_CLIENT_CONFIG)
+    from emitter.outbox import OutboxConfig, OutboxTransport
+
+    transport = OutboxTransport(OutboxConfig.from_dict({"url": url, "path": path}))
+    return OpenLineageClient(transport=transport, config=_CLIENT_CONFIG)
+
+
+def _outbox_of(client: OpenLineageClient | None) -> OutboxTransport | None:
+    from emitter.outbox import OutboxTransport
+
+    return client.transport if client is not None and isinstance(client.transport, OutboxTransport) else None
 
 
 def _is_configured() -> bool:
@@ -151,13 +188,18 @@ def _is_configured() -> bool:
     return any(os.path.isfile(os.path.expanduser(path)) for path in _CONFIG_FILES)
 
 
-def _configured_client() -> OpenLineageClient | None:
+def _configured_client(path: Path | None) -> OpenLineageClient | None:
     from openlineage.client import OpenLineageClient
     from openlineage.client.transport.console import ConsoleTransport
+    from openlineage.client.transport.http import HttpTransport
     from openlineage.client.transport.noop import NoopTransport
+
+    from emitter.outbox import OutboxConfig, OutboxTransport
 
     client = OpenLineageClient(config=_CLIENT_CONFIG)
     chosen = bool((client.config.transport or {}).get("type"))
     if isinstance(client.transport, NoopTransport) or (isinstance(client.transport, ConsoleTransport) and not chosen):
         return None
+    if type(client.transport) is HttpTransport:
+        client.transport = OutboxTransport(OutboxConfig.from_http(client.transport.config, path))
     return client

@@ -4,6 +4,7 @@ HeadwaterError
 └── EmitterError
     ├── InvalidAsset          a declaration that cannot be used
     ├── InvalidCheck          a check that cannot be used
+    ├── ConfigError           config that is unknown, missing or of the wrong type
     ├── GraphError
     │   ├── UnknownAsset      a name that no asset has
     │   ├── DuplicateAsset    a name that two assets have
@@ -14,10 +15,16 @@ HeadwaterError
     ├── StorageError
     │   ├── OutputMissing     nothing is stored for the asset
     │   └── UnsupportedValue  the IO manager cannot hold the value
+    ├── EngineError           an engine that cannot be used
+    ├── NotTransferable       what cannot be sent to another process
+    ├── AssetTimeout          an asset that took longer than it may
+    ├── WorkerDied            a process that ended in the middle of its work
     ├── ChecksFailed          blocking checks did not pass
     ├── ResultUnavailable     the value of an asset that has none
     ├── MaterializationFailed raised by ``MaterializeResult.raise_for_failures``
     ├── InvalidCollector      a collector address that is not one
+    ├── OutboxError           the outbox cannot be opened, read or written
+    │   └── OutboxCorrupt     its file is damaged, or another program's
     └── MetadataStoreError
         └── MetadataStoreCorrupt
 """
@@ -44,6 +51,10 @@ class InvalidAsset(EmitterError):
 
 class InvalidCheck(EmitterError):
     """A check declaration that cannot be used."""
+
+
+class ConfigError(EmitterError):
+    """Config that is unknown, missing or of the wrong type."""
 
 
 class GraphError(EmitterError):
@@ -95,6 +106,22 @@ class UnsupportedValue(StorageError):
     """A value that the IO manager cannot hold."""
 
 
+class EngineError(EmitterError):
+    """An engine that is unknown, cannot be reached or is not installed."""
+
+
+class NotTransferable(EmitterError):
+    """A function, argument or value that cannot be sent to another process."""
+
+
+class AssetTimeout(EmitterError):
+    """An asset that took longer than its timeout."""
+
+
+class WorkerDied(EmitterError):
+    """A worker process that ended in the middle of its work."""
+
+
 class ChecksFailed(EmitterError):
     """Blocking checks that did not pass; ``checks`` are the results of all the asset's checks."""
 
@@ -113,6 +140,14 @@ class MaterializationFailed(EmitterError):
 
 class InvalidCollector(EmitterError):
     """A collector address that no event can be sent to."""
+
+
+class OutboxError(EmitterError):
+    """The outbox could not be opened, read or written."""
+
+
+class OutboxCorrupt(OutboxError):
+    """The outbox's file is damaged, or another program's. It is never replaced silently."""
 
 
 class MetadataStoreError(EmitterError):

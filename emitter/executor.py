@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emitter.assets import Asset
-from emitter.emission import Emission, connect
-from emitter.engine import Engine, SequentialEngine
+from emitter.config import parse, resolve
+from emitter.emission import OUTBOX_NAME, Emission, connect
+from emitter.engines import Engine, engine_for
 from emitter.errors import GraphError, MaterializationFailed
 from emitter.graph import DEFAULT_NAMESPACE, AssetGraph
 from emitter.metadata import DEFAULT_PATH, MetadataStore
+from emitter.multi import MultiAsset
 from emitter.results import AssetResult, AssetStarted, MaterializeResult, Status
-from emitter.runs import RunIdentity, new_run_id, now
+from emitter.runs import RunIdentity, inherited_parent, new_run_id, now
 from emitter.turn import Turns
 
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
 
-Assets = AssetGraph | Asset | Iterable[Asset]
+Assets = AssetGraph | Asset | MultiAsset | Iterable[Asset | MultiAsset]
 
 
 class DefaultExecutor:
@@ -35,13 +38,19 @@ class DefaultExecutor:
             configured to send them (see `emitter.emission.connect`), and nowhere if it is not.
         store: the metadata store, or its path; ``.headwater/metadata.db`` in the working directory by default.
         force: run assets even where nothing changed.
-        on_event: called with each OpenLineage event before it is sent.
-        on_progress: called with an AssetStarted when an asset's turn comes and with its AssetResult when it is over.
-        engine: what gives the assets their turn; one after the other by default.
+        on_event: called with each OpenLineage event before it is sent, one at a time.
+        on_progress: called with an AssetStarted when an asset's turn comes and with its AssetResult when it is over,
+            one at a time.
+        engine: ``threads``, ``processes``, ``dask://host:port``, or an Engine; one after the other by default.
+        jobs: how many assets may run at once; without an engine, in threads.
+        config: values of config parameters by name, ``{"limit": 5, "orders.since": "2024-01-01"}``, or as texts
+            ``["limit=5"]``; see `emitter.config`.
 
     Raises:
         InvalidCollector: `collector` is no address.
         GraphError: `namespace` is empty.
+        EngineError: the engine is unknown, or `jobs` is no number.
+        ConfigError: `config` is no mapping of keys to values.
     """
 
     def __init__(
@@ -53,7 +62,9 @@ class DefaultExecutor:
         force: bool = False,
         on_event: Callable[[RunEvent], None] | None = None,
         on_progress: Callable[[AssetResult | AssetStarted], None] | None = None,
-        engine: Engine | None = None,
+        engine: Engine | str | None = None,
+        jobs: int | None = None,
+        config: Mapping[str, Any] | Sequence[str] | None = None,
     ) -> None:
         if not isinstance(namespace, str) or not namespace.strip():
             raise GraphError(f"the namespace is {namespace!r}; give a name, such as 'default'")
@@ -63,10 +74,16 @@ class DefaultExecutor:
         self.force = force
         self.on_event = on_event
         self.on_progress = on_progress
-        self.engine: Engine = engine or SequentialEngine()
+        self.engine: Engine = engine_for(engine, jobs)
+        self.config = parse(config or {})
 
     def materialize(
-        self, assets: Assets, *, select: str | Iterable[str] | None = None, name: str | None = None
+        self,
+        assets: Assets,
+        *,
+        select: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] | None = None,
+        name: str | None = None,
     ) -> MaterializeResult:
         """Materialize a graph or what is selected of it.
 
@@ -77,21 +94,23 @@ class DefaultExecutor:
         Args:
             assets: a graph, or the assets of one.
             select: see `emitter.selection`; all by default.
+            exclude: what of that is left out, in the same words.
             name: the pipeline's name, the parent run's job; by default the graph's, or else the script's.
 
         Raises:
             GraphError, SelectionError: the assets make no graph, or the selection means nothing.
+            ConfigError: config that no asset has, that is missing, or of the wrong type.
             MetadataStoreError: the store cannot be used. Nothing has run then.
         """
-        graph = (
-            assets if isinstance(assets, AssetGraph) else AssetGraph([assets] if isinstance(assets, Asset) else assets)
-        )
-        selected = graph.select(select)
+        graph = assets if isinstance(assets, AssetGraph) else AssetGraph(assets)  # type: ignore[arg-type]
+        selected = graph.select(select, exclude)
+        config = resolve(graph, self.config)
         job = _job_name(name or graph.name or _script_name(graph), graph)
         with ExitStack() as resources:
-            emission = connect(self.collector, self.on_event)
-            resources.callback(emission.close)
             store = self.store
+            place = store.path if isinstance(store, MetadataStore) else Path(DEFAULT_PATH if store is None else store)
+            emission = connect(self.collector, self.on_event, place.with_name(OUTBOX_NAME))
+            resources.callback(emission.close)
             if not isinstance(store, MetadataStore):
                 store = resources.enter_context(MetadataStore(DEFAULT_PATH if store is None else store))
             turns = Turns(
@@ -99,7 +118,9 @@ class DefaultExecutor:
                 selected,
                 store,
                 emission,
-                parent=RunIdentity(new_run_id(), self.namespace, job),
+                engine=self.engine,
+                parent=RunIdentity(new_run_id(), self.namespace, job, inherited_parent()),
+                config=config,
                 force=self.force,
                 on_progress=self.on_progress,
             )
@@ -111,20 +132,24 @@ class DefaultExecutor:
         try:
             self.engine.run(turns.order, turns.upstream, turns.take)
         except BaseException as error:
-            interrupted = not isinstance(error, Exception)
-            _tell(emission, turns, "ABORT", Status.SKIPPED, "interrupted" if interrupted else str(error))
+            reason = str(error) if isinstance(error, Exception) else "interrupted"
+            self.engine.cancel()
+            turns.abort("interrupted")
+            _tell(emission, turns, "ABORT", Status.SKIPPED, reason)
             raise
         result = MaterializeResult(
-            {name: turns.results[name] for name in turns.order}, turns.parent.run_id, time.monotonic() - began
+            {name: turns.results[name] for name in turns.names}, turns.parent.run_id, time.monotonic() - began
         )
         _tell(emission, turns, *_ending(result))
-        return MaterializeResult(result.results, result.run_id, result.duration, emission.failed)
+        emission.close()
+        return replace(result, events_failed=emission.failed, events_waiting=emission.waiting)
 
 
 def materialize(
     assets: Assets,
     *,
     select: str | Iterable[str] | None = None,
+    exclude: str | Iterable[str] | None = None,
     namespace: str = DEFAULT_NAMESPACE,
     collector: str | None = None,
     store: MetadataStore | str | os.PathLike[str] | None = None,
@@ -132,7 +157,9 @@ def materialize(
     name: str | None = None,
     on_event: Callable[[RunEvent], None] | None = None,
     on_progress: Callable[[AssetResult | AssetStarted], None] | None = None,
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
+    jobs: int | None = None,
+    config: Mapping[str, Any] | Sequence[str] | None = None,
 ) -> MaterializeResult:
     """Materialize assets and return a result for each; see `DefaultExecutor` and its ``materialize``.
 
@@ -146,8 +173,10 @@ def materialize(
         on_event=on_event,
         on_progress=on_progress,
         engine=engine,
+        jobs=jobs,
+        config=config,
     )
-    return executor.materialize(assets, select=select, name=name)
+    return executor.materialize(assets, select=select, exclude=exclude, name=name)
 
 
 def _tell(
@@ -180,7 +209,10 @@ def _script_name(graph: AssetGraph) -> str:
     module = getattr(next(iter(graph)).function, "__module__", None)
     if module and module != "__main__":
         return module.rpartition(".")[2]
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    main = sys.modules.get("__main__")
+    if (spec := getattr(main, "__spec__", None)) is not None:  # python -m package.module
+        return str(spec.name).removesuffix(".__main__").rpartition(".")[2]
+    file = getattr(main, "__file__", None)
     return Path(file).stem if file else "pipeline"
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from emitter.assets import Asset
-from emitter.errors import AssetCycle, DuplicateAsset, GraphError, UnknownAsset, did_you_mean
+from emitter.errors import AssetCycle, DuplicateAsset, GraphError, InvalidAsset, UnknownAsset, did_you_mean
+from emitter.multi import MultiAsset
 from emitter.selection import select
 from lineage.errors import CycleFound
 from lineage.graph import Edge, Graph, Node
@@ -15,6 +19,19 @@ from lineage.nodes import NodeKind, dataset_node
 DEFAULT_NAMESPACE = "default"
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is run as one: an asset, or all the assets that one function makes."""
+
+    name: str
+    assets: tuple[Asset, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its assets, in the order in which its function returns them."""
+        return [one.name for one in self.assets]
+
+
 class AssetGraph:
     """Assets and what they need of each other; it never changes after it is built.
 
@@ -22,19 +39,23 @@ class AssetGraph:
         assets: the assets; the same one may come twice. Upstream is found by name.
         name: the pipeline's name, which becomes the parent run's job; by default found when it is materialized.
 
+    `source` is the pipeline file that it was loaded from, if it was.
+
     Raises:
         DuplicateAsset: two different assets have one name.
         UnknownAsset: a parameter or dependency names no asset; every such name is told.
         AssetCycle: assets need each other; the message shows the path.
     """
 
-    def __init__(self, assets: Iterable[Asset], *, name: str | None = None) -> None:
+    def __init__(self, assets: Iterable[Asset | MultiAsset], *, name: str | None = None) -> None:
         self.name = name
+        self.source: Path | None = None
         self._assets = _by_name(assets)
         for one in self._assets.values():
             one.read_source()
         self._upstream = {one.name: one.upstream_names(self._assets) for one in self._assets.values()}
         self._refuse_unknown()
+        self._steps = self._in_steps()
         self._graph = self._build()
         self._name_of = {self._node_id(name): name for name in self._assets}
         try:
@@ -42,6 +63,17 @@ class AssetGraph:
         except CycleFound as error:
             path = [self._name_of[node_id] for node_id in error.path]
             raise AssetCycle(f"these assets need each other: {' → '.join(path)}; cut one of the arrows", path) from None
+
+    @property
+    def steps(self) -> list[Step]:
+        """What is run, each after all that it needs; its selection is that of any of its assets."""
+        return self.steps_of(self._order)
+
+    def steps_of(self, names: Collection[str]) -> list[Step]:
+        """The steps that make these assets, each after all that it needs."""
+        wanted = {self._assets[name].step for name in names}
+        found = dict.fromkeys(self._assets[name].step for name in self._order)
+        return [self._steps[step] for step in found if step in wanted]
 
     @property
     def assets(self) -> Mapping[str, Asset]:
@@ -62,6 +94,17 @@ class AssetGraph:
 
     def __repr__(self) -> str:
         return f"<AssetGraph{f' {self.name!r}' if self.name else ''} of {len(self)} assets>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it: as a diagram, where it can draw one."""
+        return {
+            "text/plain": repr(self),
+            "text/markdown": self._repr_markdown_(),
+            "text/vnd.mermaid": self.to_mermaid(),
+        }
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.to_mermaid()}```\n"
 
     def topological_order(self) -> list[str]:
         """Every asset's name, each after all that it needs; otherwise by name."""
@@ -98,9 +141,9 @@ class AssetGraph:
 
         return to_mermaid(self._graph, direction=direction)
 
-    def select(self, expression: str | Iterable[str] | None) -> list[str]:
-        """The names that a selection means, in topological order; all of them for None. See `emitter.selection`."""
-        return select(self, expression)
+    def select(self, expression: str | Iterable[str] | None, exclude: str | Iterable[str] | None = None) -> list[str]:
+        """The names that a selection means, in topological order; all of them for None; see `emitter.selection`."""
+        return select(self, expression, exclude)
 
     def _checked(self, name: str | Asset) -> str:
         found = name.name if isinstance(name, Asset) else name
@@ -124,6 +167,17 @@ class AssetGraph:
         ]
         return Graph(nodes, edges)
 
+    def _in_steps(self) -> dict[str, Step]:
+        members: dict[str, list[Asset]] = {}
+        for one in self._assets.values():
+            members.setdefault(one.step, []).append(one)
+        for step, assets in members.items():
+            alone = [one for one in assets if not one.is_one_of_several]
+            if len(assets) > len(alone) > 0 or len({id(one.function) for one in assets}) > 1:
+                places = " and at ".join(dict.fromkeys(str(one.location) for one in assets))
+                raise DuplicateAsset(f"two functions are called '{step}': at {places}; rename one")
+        return {step: Step(step, tuple(assets)) for step, assets in members.items()}
+
     def _refuse_unknown(self) -> None:
         problems = [
             f"asset '{one.name}' at {one.location} needs '{needed}', which names no asset"
@@ -135,13 +189,29 @@ class AssetGraph:
         if problems:
             problems.append(f"the assets are {_listing(self._assets)}")
             raise UnknownAsset("\n".join(problems))
+        for one in self._assets.values():
+            for column, origins in one.columns.items():
+                for name, field in origins:
+                    if name not in self._upstream[one.name]:
+                        upstream = self._upstream[one.name]
+                        hint = did_you_mean(name, upstream) or f"; its upstream is {_listing(upstream) or 'nothing'}"
+                        raise InvalidAsset(
+                            f"asset '{one.name}' at {one.location} makes the column '{column}' of '{name}.{field}', "
+                            f"but '{name}' is not upstream of it{hint}"
+                        )
 
 
-def _by_name(assets: Iterable[Asset]) -> dict[str, Asset]:
-    if isinstance(assets, Asset):
-        assets = [assets]
+def _each(assets: Iterable[Asset | MultiAsset]) -> Iterator[Asset]:
+    for one in [assets] if isinstance(assets, Asset | MultiAsset) else assets:
+        if isinstance(one, MultiAsset):
+            yield from one
+        else:
+            yield one
+
+
+def _by_name(assets: Iterable[Asset | MultiAsset]) -> dict[str, Asset]:
     found: dict[str, Asset] = {}
-    for one in assets:
+    for one in _each(assets):
         if not isinstance(one, Asset):
             cure = "; decorate it with @asset" if callable(one) else ""
             raise GraphError(f"{one!r} is no asset but a {type(one).__name__}{cure}")

@@ -12,13 +12,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from emitter.checks import CheckResult
+from emitter.column_lineage import ColumnLineage, ColumnOrigin
 from emitter.errors import MetadataStoreCorrupt, MetadataStoreError
 from emitter.results import UpstreamVersion
 from emitter.schema import Field
@@ -27,7 +28,7 @@ DEFAULT_PATH = Path(".headwater/metadata.db")
 
 #: "HdWt": how the file says whose it is.
 _APPLICATION_ID = 0x48645774
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _BUSY_SECONDS = 30
 _SCHEMA = """
 CREATE TABLE materializations (
@@ -54,6 +55,17 @@ CREATE TABLE materializations (
 ) STRICT;
 CREATE INDEX materializations_by_asset ON materializations (namespace, asset, id);
 """
+#: What came with each later version of the schema.
+_UPGRADES = {
+    2: """
+ALTER TABLE materializations ADD COLUMN config TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE materializations ADD COLUMN config_version TEXT NOT NULL DEFAULT '';
+ALTER TABLE materializations ADD COLUMN columns TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE materializations ADD COLUMN pipeline TEXT;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+INSERT INTO settings VALUES ('key', randomblob(32));
+"""
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,8 @@ class Materialization:
     `checksum` is the data version; `stored_checksum` is of the bytes as they were stored, by which a change on disk is
     noticed; `hashed` says what `checksum` is of. `created_at` is the asset's first materialization, `updated_at` this
     one; `bytes` is the stored size and `duration` is in seconds. `previous_checksum` is the data version before.
+    `config` shows the config that it was made with, secrets hidden, and `config_version` changes with any of it;
+    `columns` is the column lineage; `pipeline` is the file of the pipeline, where it is known.
     """
 
     namespace: str
@@ -84,12 +98,17 @@ class Materialization:
     lineage: dict[str, UpstreamVersion] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
     fields: tuple[Field, ...] = ()
+    config: dict[str, str] = field(default_factory=dict)
+    config_version: str = ""
+    columns: ColumnLineage = field(default_factory=dict)
+    pipeline: str | None = None
 
 
 class MetadataStore:
     """The store in one file, made with its directory if it is not there.
 
-    Usable from several threads and processes at once; close it, or use it in a ``with`` block.
+    Usable from several threads and processes at once; close it, or use it in a ``with`` block. `key` is random bytes
+    of its own, under which config is digested.
 
     Raises:
         MetadataStoreCorrupt: the file is damaged, is no metadata store, or is of a newer Headwater.
@@ -183,11 +202,14 @@ class MetadataStore:
         # A commit survives the death of the process; after a power cut the last ones may be gone, and are made again.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
-            if self._pragma("user_version") == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._connection.execute(statement)
+            version = self._pragma("user_version")
+            scripts = [_SCHEMA] * (version == 0) + [text for number, text in _UPGRADES.items() if number > version]
+            for statement in (one for script in scripts for one in script.split(";") if one.strip()):
+                self._connection.execute(statement)
+            if scripts:
                 self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        self.key: bytes = self._connection.execute("SELECT value FROM settings WHERE name = 'key'").fetchone()[0]
 
     def _check_owner(self) -> None:
         """Refuse a file that is not a metadata store of this version; a new, empty one is fine."""
@@ -243,6 +265,8 @@ def _to_row(one: Materialization) -> dict[str, Any]:
     row["lineage"] = json.dumps(one.lineage)
     row["checks"] = json.dumps([asdict(check) for check in one.checks])
     row["fields"] = json.dumps([asdict(each) for each in one.fields])
+    row["config"] = json.dumps(one.config)
+    row["columns"] = json.dumps({name: [astuple(each) for each in origins] for name, origins in one.columns.items()})
     return row
 
 
@@ -252,6 +276,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "lineage": json.loads,
     "checks": lambda text: tuple(CheckResult(**one) for one in json.loads(text)),
     "fields": lambda text: tuple(_field(one) for one in json.loads(text)),
+    "config": json.loads,
+    "columns": lambda text: {
+        name: tuple(ColumnOrigin(*one) for one in origins) for name, origins in json.loads(text).items()
+    },
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import linecache
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -15,27 +17,65 @@ from typing import Any
 from emitter.assets import Asset
 from emitter.errors import GraphError, PipelineError, did_you_mean
 from emitter.graph import AssetGraph
+from emitter.multi import MultiAsset
+
+#: What a pipeline file is called as a module.
+MODULE_PREFIX = "headwater_pipeline_"
 
 
-def load_pipeline(path: str | os.PathLike[str]) -> AssetGraph:
-    """Run a pipeline file and return the graph of the assets in it, named after the file.
+def load_pipeline(source: str | os.PathLike[str] | ModuleType | Iterable[Asset | MultiAsset]) -> AssetGraph:
+    """The graph of the assets in a pipeline: a Python file, a module or its dotted name, or a list of assets.
 
-    That is its AssetGraph, if it has one (the one called ``graph``, if it has several); otherwise of all the assets
-    among its globals, imported ones and those in lists, tuples and dicts too. As under ``python file.py`` its directory
-    is importable; what stands under ``if __name__ == "__main__"`` is not run.
+    A file is run, and its graph named after it. The graph is the AssetGraph in the module, if it has one (the one
+    called ``graph``, if it has several); otherwise that of all the assets among its globals, imported ones and those in
+    lists, tuples and dicts too. As under ``python file.py`` a file's directory is importable; what stands under
+    ``if __name__ == "__main__"`` is not run.
 
     Raises:
-        PipelineError: there is no such file, it does not import (the message has the line and the original error,
-            which is also the cause), or it defines no asset.
+        PipelineError: there is no such file or module, it does not import (the message has the line and the original
+            error, which is also the cause), or it defines no asset.
         GraphError: its assets make no graph.
     """
-    file = Path(os.path.abspath(path))
+    if isinstance(source, ModuleType):
+        return _named(_graph_in(source, Path(source.__file__ or source.__name__)), source.__name__.rpartition(".")[2])
+    if not isinstance(source, str | os.PathLike):
+        return AssetGraph(source)
+    if isinstance(source, str) and _is_module_name(source) and not os.path.exists(source):
+        module = _imported(source)
+        graph = _named(_graph_in(module, Path(module.__file__ or source)), source.rpartition(".")[2])
+        graph.source = Path(module.__file__) if module.__file__ else None
+        return graph
+    file = Path(os.path.abspath(source))
     _check_file(file)
-    module = _run(file)
-    graph = _graph_in(module, file)
-    if graph.name is None:
-        graph.name = file.stem
+    graph = _named(_graph_in(_run(file), file), file.stem)
+    graph.source = file
     return graph
+
+
+def _named(graph: AssetGraph, name: str) -> AssetGraph:
+    if graph.name is None:
+        graph.name = name
+    return graph
+
+
+def _is_module_name(text: str) -> bool:
+    return not text.endswith(".py") and all(part.isidentifier() for part in text.split("."))
+
+
+def _imported(name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:  # as under python -m
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise PipelineError(f"the module {name} does not import: {error}", path=name) from error
+        raise PipelineError(
+            f"there is neither a file nor a module called {name}; give a pipeline's .py file, or a module's dotted name",
+            path=name,
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise PipelineError(f"the module {name} does not import: {type(error).__name__}: {error}", path=name) from error
 
 
 def _check_file(file: Path) -> None:
@@ -50,7 +90,7 @@ def _check_file(file: Path) -> None:
 
 def _run(file: Path) -> ModuleType:
     """The file's module, run anew; its name is the same in every process, so pickles of its classes can be read."""
-    name = f"headwater_pipeline_{file.stem}"
+    name = f"{MODULE_PREFIX}{file.stem}"
     loader = SourceFileLoader(name, str(file))
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
@@ -107,5 +147,12 @@ def _graph_in(module: ModuleType, file: Path) -> AssetGraph:
 def _assets_in(value: Any) -> list[Asset]:
     if isinstance(value, Asset):
         return [value]
+    if isinstance(value, MultiAsset):
+        return list(value)
     members = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [one for one in members if isinstance(one, Asset)]
+    return [
+        asset
+        for one in members
+        for asset in (one if isinstance(one, MultiAsset) else [one])
+        if isinstance(asset, Asset)
+    ]

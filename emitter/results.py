@@ -13,10 +13,11 @@ from emitter.errors import MaterializationFailed, ResultUnavailable
 
 
 class Status(StrEnum):
-    """How an asset's part of a materialization ended."""
+    """How an asset's part of a materialization ended; OBSERVED is a source whose content is new."""
 
     MATERIALIZED = "materialized"
     UNCHANGED = "unchanged"
+    OBSERVED = "observed"
     FAILED = "failed"
     SKIPPED = "skipped"
     UPSTREAM_FAILED = "upstream_failed"
@@ -45,7 +46,7 @@ class AssetResult:
     `checksum` is ``algorithm:hex`` and is the data version; `created_at` is the first materialization ever,
     `updated_at` the latest; `lineage` maps each upstream asset to the version that was read. An unchanged asset
     carries what its latest materialization recorded; an asset that did not run has neither checksum nor lineage.
-    `bytes` is the size as stored, `duration` is in seconds, `run_id` the OpenLineage run.
+    `bytes` is the size as stored, `duration` is in seconds, `run_id` the OpenLineage run; `attempts` counts the tries.
     """
 
     name: str
@@ -63,6 +64,7 @@ class AssetResult:
     duration: float = 0.0
     reason: str | None = None
     error: BaseException | None = None
+    attempts: int = 1
     load: Callable[[], Any] | None = field(default=None, repr=False)
 
     @property
@@ -78,8 +80,8 @@ class AssetResult:
 
     @property
     def succeeded(self) -> bool:
-        """Whether its output is good: materialized or unchanged, and no check of severity ``error`` failed."""
-        return self.status in (Status.MATERIALIZED, Status.UNCHANGED) and not any(
+        """Whether its output is good: made, observed or unchanged, and no check of severity ``error`` failed."""
+        return self.status in (Status.MATERIALIZED, Status.UNCHANGED, Status.OBSERVED) and not any(
             not check.success and check.severity == "error" for check in self.checks
         )
 
@@ -88,14 +90,15 @@ class AssetResult:
 class MaterializeResult(Mapping[str, AssetResult]):
     """The results by asset name, in the order in which the assets had their turn.
 
-    `run_id` is the parent run, `duration` is in seconds, `events_failed` counts the lineage events that could not be
-    delivered (they never fail the job).
+    `run_id` is the parent run, `duration` is in seconds. Lineage never fails the job: `events_failed` counts the events
+    that are lost, `events_waiting` those that the outbox holds until the collector takes them.
     """
 
     results: Mapping[str, AssetResult]
     run_id: str
     duration: float
     events_failed: int = 0
+    events_waiting: int = 0
 
     @property
     def succeeded(self) -> bool:

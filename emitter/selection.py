@@ -1,7 +1,8 @@
 """Selections: which assets of a graph are meant.
 
 ``orders`` is one asset, ``+orders`` also all that it needs, ``orders+`` also all that is made from it; ``2+orders``
-goes two steps only. ``stg_*`` matches names, ``tag:daily`` the assets with that tag. Commas and lists join selections.
+goes two steps only. ``stg_*`` matches names, ``tag:daily`` the assets with that tag, ``group:finance`` those of that
+group. Commas and lists join selections. An exclusion takes away what it means, in the same words.
 """
 
 from __future__ import annotations
@@ -19,13 +20,23 @@ if TYPE_CHECKING:
 _TERM = re.compile(r"(?P<up>(?P<up_depth>\d*)\+)?(?P<what>[^+]+?)(?P<down>\+(?P<down_depth>\d*))?\Z")
 
 
-def select(graph: AssetGraph, expression: str | Iterable[str] | None) -> list[str]:
-    """The selected names in topological order; None selects every asset.
+def select(
+    graph: AssetGraph, expression: str | Iterable[str] | None, exclude: str | Iterable[str] | None = None
+) -> list[str]:
+    """The selected names in topological order; None selects every asset, and excludes none.
 
-    Raises SelectionError for an expression that cannot be read or matches nothing, UnknownAsset for a name.
+    Raises SelectionError for an expression that cannot be read or matches nothing, and where nothing is left;
+    UnknownAsset for a name.
     """
-    if expression is None:
-        return graph.topological_order()
+    chosen = set(graph.topological_order()) if expression is None else _joined(graph, expression)
+    if exclude is not None:
+        chosen -= _joined(graph, exclude)
+        if not chosen:
+            raise SelectionError("nothing is left to run: everything that is selected is excluded too")
+    return [name for name in graph.topological_order() if name in chosen]
+
+
+def _joined(graph: AssetGraph, expression: str | Iterable[str]) -> set[str]:
     expressions = [expression] if isinstance(expression, str) else list(expression)
     terms = [term.strip() for one in expressions for term in one.split(",")]
     terms = [term for term in terms if term]
@@ -33,10 +44,7 @@ def select(graph: AssetGraph, expression: str | Iterable[str] | None) -> list[st
         raise SelectionError(
             "the selection is empty; write the name of an asset, such as 'orders', '+orders' or 'orders+'"
         )
-    chosen: set[str] = set()
-    for term in terms:
-        chosen |= _selected(graph, term)
-    return [name for name in graph.topological_order() if name in chosen]
+    return {name for term in terms for name in _selected(graph, term)}
 
 
 def _selected(graph: AssetGraph, term: str) -> set[str]:
@@ -56,12 +64,15 @@ def _selected(graph: AssetGraph, term: str) -> set[str]:
 
 
 def _matching(graph: AssetGraph, what: str) -> list[str]:
-    if what.startswith("tag:"):
-        tag = what.removeprefix("tag:")
-        found = [one.name for one in graph if tag in one.tags]
-        tags = sorted({tag for one in graph for tag in one.tags})
-        hint = did_you_mean(tag, tags) or (f"; the tags are {', '.join(tags)}" if tags else "; no asset has a tag")
-        problem = f"no asset has the tag '{tag}'{hint}"
+    kind, colon, word = what.partition(":")
+    if colon and kind in ("tag", "group"):
+        of = {one.name: one.tags if kind == "tag" else tuple(filter(None, [one.group])) for one in graph}
+        found = [name for name, words in of.items() if word in words]
+        words = sorted({one for each in of.values() for one in each})
+        hint = did_you_mean(word, words) or (
+            f"; the {kind}s are {', '.join(words)}" if words else f"; no asset has a {kind}"
+        )
+        problem = f"no asset has the {kind} '{word}'{hint}"
     elif any(sign in what for sign in "*?["):
         found = [one.name for one in graph if fnmatchcase(one.name, what)]
         problem = f"no asset's name matches '{what}'"

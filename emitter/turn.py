@@ -1,29 +1,37 @@
-"""An asset's turn: from the decision whether it must run to its result."""
+"""A step's turn: from the decision whether it must run to its results."""
 
 from __future__ import annotations
 
 import functools
+import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emitter.assets import Asset
+from emitter.column_lineage import column_lineage
+from emitter.config import Config
 from emitter.decision import Current, reason_to_run
 from emitter.emission import Emission
+from emitter.engines import Engine
 from emitter.errors import ChecksFailed, OutputMissing, StorageError
-from emitter.graph import AssetGraph
-from emitter.io import MemoryIO
-from emitter.io.protocol import DatasetName, dataset_of, stored_of
-from emitter.making import checks_version, make, user_traceback
+from emitter.graph import AssetGraph, Step
+from emitter.io.protocol import dataset_of, is_in_process, stored_of
+from emitter.making import Abandoned, Work, checks_version, user_traceback
 from emitter.metadata import Materialization, MetadataStore
+from emitter.observation import observe, recheck
 from emitter.results import AssetResult, AssetStarted, Status, UpstreamVersion
+from emitter.retry import may_help
 from emitter.runs import RunIdentity, new_run_id, now
 
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
+
+log = logging.getLogger(__name__)
 
 _STATES = {
     Status.MATERIALIZED: "COMPLETE",
@@ -34,126 +42,242 @@ _STATES = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Turn:
-    """One asset's run: who it is, when it began, and the version of each upstream asset that it is made from."""
+    """One step's run: who it is, when it began, and the version of each upstream asset that it is made from."""
 
-    asset: Asset
+    step: Step
     run: RunIdentity
+    config: Config
     began: datetime = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
     inputs: Mapping[str, Materialization] = field(default_factory=dict)
+    attempts: int = 1
+    started: bool = False
 
 
 class Turns:
     """The turns of one materialization, and what they share: results, versions, and the values still needed.
 
-    `order` holds the names of the assets that have a turn, `upstream` the direct upstream of each among these.
+    `selected` names the assets to run; sources that they need are looked at too. `order` holds the steps that have a
+    turn, `upstream` the direct upstream of each among these. Turns may be taken in several threads at once; events and
+    progress are told one at a time.
     """
 
     def __init__(
         self,
         graph: AssetGraph,
-        order: Sequence[str],
+        selected: Sequence[str],
         store: MetadataStore,
         emission: Emission,
         *,
+        engine: Engine,
         parent: RunIdentity,
+        config: Mapping[str, Config],
         force: bool,
         on_progress: Callable[[AssetResult | AssetStarted], None] | None,
     ) -> None:
         self.graph = graph
-        self.order = list(order)
+        self.steps = {one.name: one for one in graph.steps_of(_with_sources(graph, selected))}
+        self.order = list(self.steps)
+        self.names = [name for step in self.steps.values() for name in step.names]
         self.parent = parent
         self.results: dict[str, AssetResult] = {}
-        self.upstream = {name: [one for one in graph.upstream_names(name) if one in set(order)] for name in order}
-        self._position = {name: index for index, name in enumerate(order, start=1)}
+        self.upstream = {name: self._upstream_steps(step) for name, step in self.steps.items()}
+        self._position = {name: index for index, name in enumerate(self.order, start=1)}
+        self._passed = {name: _passed(graph, step) for name, step in self.steps.items()}
+        self._readers = Counter(needed for passed in self._passed.values() for needed in passed)
         self._store = store
         self._emission = emission
+        self._engine = engine
+        self._config = config
         self._force = force
         self._on_progress = on_progress
+        self._pipeline = str(graph.source) if graph.source else None
         self._versions: dict[str, Materialization] = {}
         self._values: dict[str, Any] = {}
-        self._readers = Counter(needed for name in order for needed in self._passed(name))
         self._culprits: dict[str, list[str]] = {}
+        self._live: set[Turn] = set()
+        #: Guards what the turns share.
+        self._lock = threading.Lock()
+        #: Whoever tells something, an event or progress, holds this; after `abort` nothing more is told.
+        self._voice = threading.RLock()
+        self._over = threading.Event()
 
     def take(self, name: str) -> None:
-        """Give an asset its turn. Raises only what must end everything: an interrupt, or an error of a callback."""
+        """Give a step its turn. Raises only what must end everything: an interrupt, or an error of a callback."""
+        step = self.steps[name]
         self._report(AssetStarted(name, self._position[name], len(self.order)))
+        run = RunIdentity(new_run_id(), self._namespace(step.assets[0]), name)
+        turn = Turn(step, run, self._config[name])
+        with self._lock:
+            self._live.add(turn)
         try:
-            self.results[name] = self._result(name)
+            results = self._taken(turn)
         finally:
             self._release(name)
-        self._report(self.results[name])
+        with self._lock:
+            self.results.update({one.name: one for one in results})
+            self._live.discard(turn)
+        for one in results:
+            self._report(one)
 
-    def _result(self, name: str) -> AssetResult:
-        asset = self.graph[name]
-        turn = Turn(asset, RunIdentity(new_run_id(), self._namespace(asset), name))
-        if culprits := self._failed_upstream(name):
-            self._culprits[name] = culprits
-            result = self._without_output(turn, Status.UPSTREAM_FAILED, f"upstream {', '.join(culprits)} failed")
-            self._send(turn, result)
-            return result
+    def abort(self, reason: str) -> None:
+        """End what is being run with ABORT, and let nothing more be told."""
+        with self._voice:
+            self._over.set()
+            for turn in sorted(self._live, key=lambda turn: turn.began):
+                if turn.started:
+                    self._send(
+                        turn, [self._without_output(turn, one, Status.SKIPPED, reason) for one in turn.step.assets]
+                    )
+
+    def _taken(self, turn: Turn) -> list[AssetResult]:
+        if turn.step.assets[0].is_source:
+            return [self._observed(turn)]
+        if culprits := self._failed_upstream(turn.step.name):
+            reason = f"upstream {', '.join(culprits)} failed"
+            results = [self._without_output(turn, one, Status.UPSTREAM_FAILED, reason) for one in turn.step.assets]
+            self._culprits.update({one.name: culprits for one in results})
+            self._tell(turn, results)
+            return results
         problem = self._find_inputs(turn)
-        self._send(turn, None)
-        try:
-            result = self._outcome(turn, problem)
-        except BaseException:
-            self._send(turn, self._without_output(turn, Status.SKIPPED, "interrupted"))
-            raise
-        self._send(turn, result)
-        return result
+        self._tell(turn, None)
+        results = self._outcome(turn, problem)
+        self._tell(turn, results)
+        return results
 
-    def _outcome(self, turn: Turn, problem: Exception | None) -> AssetResult:
+    def _outcome(self, turn: Turn, problem: Exception | None) -> list[AssetResult]:
         """What comes of the turn; whatever the asset or its IO manager raises becomes a failed result."""
-        asset, reason = turn.asset, None
+        reasons: dict[str, str] = {}
         try:
             if problem is not None:
                 raise problem
-            last = self._store.latest(turn.run.namespace, asset.name)
-            upstream = {name: version.checksum for name, version in turn.inputs.items()}
-            current = Current(asset.version, asset.code_version, checks_version(asset), upstream)
-            place = "in memory" if isinstance(asset.io, MemoryIO) else "on disk"
-            stored = functools.partial(stored_of, asset)
-            reason = reason_to_run(current, last, stored, force=self._force, place=place)
-            if reason is None and last is not None:
-                version, status = last, Status.UNCHANGED
+            last = {one.name: self._latest(one.name) for one in turn.step.assets}
+            reasons = self._reasons(turn, last)
+            if reasons:
+                versions, status = self._make(turn, reasons), Status.MATERIALIZED
             else:
-                version, status = self._make(turn, reason or ""), Status.MATERIALIZED
+                versions, status = {name: one for name, one in last.items() if one}, Status.UNCHANGED
+                versions = {name: recheck(self.graph[name], one, self._needed) for name, one in versions.items()}
         except Exception as error:  # noqa: BLE001 - an asset's error is its result
-            self._culprits[asset.name] = [asset.name]
-            return self._without_output(turn, Status.FAILED, reason, user_traceback(error))
-        self._versions[asset.name] = version
-        asset.remember(version)
-        return self._with_output(turn, status, version, reason)
+            return self._failed(turn, error, reasons)
+        with self._lock:
+            self._versions.update(versions)
+        for name, version in versions.items():
+            self.graph[name].remember(version)
+        return [self._with_output(turn, one, status, versions[one.name], reasons) for one in turn.step.assets]
 
-    def _make(self, turn: Turn, reason: str) -> Materialization:
-        made = make(
-            turn.asset,
-            {name: self._value(name) for name in self._passed(turn.asset.name)},
+    def _observed(self, turn: Turn) -> AssetResult:
+        """The result of looking at a source; no event tells of it, since no job of ours wrote it."""
+        source = turn.step.assets[0]
+        try:
+            seen = observe(
+                source, self._latest(source.name), turn.run, read=self._readers[source.name] > 0, needed=self._needed
+            )
+            version = self._store.record(seen.version) if seen.reason else seen.version
+        except Exception as error:  # noqa: BLE001 - a source's error is its result
+            return self._failed(turn, error, {})[0]
+        with self._lock:
+            self._versions[source.name] = version
+            if seen.value is not None and self._readers[source.name] and not self._engine.remote:
+                self._values[source.name] = seen.value
+        source.remember(version)
+        status = Status.OBSERVED if seen.reason else Status.UNCHANGED
+        reasons = {source.name: seen.reason or "its content is as it was"}
+        return self._with_output(turn, source, status, version, reasons)
+
+    def _failed(self, turn: Turn, error: Exception, reasons: Mapping[str, str]) -> list[AssetResult]:
+        shown = user_traceback(error)
+        with self._lock:
+            self._culprits.update({one.name: [one.name] for one in turn.step.assets})
+        return [
+            self._without_output(turn, one, Status.FAILED, reasons.get(one.name), shown) for one in turn.step.assets
+        ]
+
+    def _reasons(self, turn: Turn, last: Mapping[str, Materialization | None]) -> dict[str, str]:
+        """Why each asset of the step must run; empty if none must."""
+        found: dict[str, str] = {}
+        for one in turn.step.assets:
+            reason = reason_to_run(
+                current_of(one, turn.inputs, turn.config, self._store.key),
+                last[one.name],
+                functools.partial(stored_of, one),
+                force=self._force,
+                place="in memory" if is_in_process(one) else "on disk",
+            )
+            if reason is not None:
+                found[one.name] = reason
+        if found and len(found) < len(turn.step.assets):
+            first, reason = next(iter(found.items()))
+            return {name: found.get(name, f"made with {first}: {reason}") for name in turn.step.names}
+        return found
+
+    def _make(self, turn: Turn, reasons: Mapping[str, str]) -> dict[str, Materialization]:
+        """Have the work done, again if it fails and may be tried again; keep and record what was made."""
+        waits = turn.step.assets[0].retry.waits()
+        while True:
+            try:
+                made = self._engine.execute(self._work(turn, reasons), turn.step.assets[0].timeout)
+                break
+            except Exception as error:
+                wait = next(waits, None) if may_help(error) else None
+                if wait is None:
+                    raise
+                log.info("asset failed, trying again asset=%s wait=%.1f error=%r", turn.step.name, wait, str(error))
+                turn.attempts += 1
+                if self._over.wait(wait):
+                    raise Abandoned from None
+        if self._over.is_set():
+            raise Abandoned
+        recorded = {}
+        fields = {name: version.fields for name, version in turn.inputs.items()}
+        for asset, one in zip(turn.step.assets, made, strict=True):
+            if self._engine.remote:
+                if is_in_process(asset):
+                    asset.io.save(asset, one.value)
+            elif self._readers[asset.name]:
+                self._values[asset.name] = one.value
+            recorded[asset.name] = self._store.record(replace(one.version, columns=column_lineage(asset, fields)))
+        return recorded
+
+    def _work(self, turn: Turn, reasons: Mapping[str, str]) -> Work:
+        passed = self._passed[turn.step.name]
+        # Another process reads stored outputs itself; what only this one can see goes along.
+        apart = [name for name in passed if self._engine.remote and not is_in_process(self.graph[name])]
+        for name in apart:
+            self._check_stored(name)
+        config = turn.config
+        return Work(
+            step=turn.step.name,
+            assets=turn.step.assets,
             run=turn.run,
-            reason=reason,
+            reasons=reasons,
             lineage=_lineage(turn.inputs),
-            clock=turn.clock,
+            given={name: self._value(name) for name in passed if name not in apart},
+            stored={name: self.graph[name] for name in apart},
+            config=config.arguments,
+            config_shown=config.shown(),
+            config_version=config.version(self._store.key),
+            pipeline=self._pipeline,
         )
-        if self._readers[turn.asset.name]:
-            self._values[turn.asset.name] = made.value
-        return self._store.record(made.version)
 
     def _find_inputs(self, turn: Turn) -> Exception | None:
         """Find the version of each upstream asset; what is wrong is returned, not raised, so that the run can start."""
-        name = turn.asset.name
+        first = turn.step.assets[0]
+        upstream = list(dict.fromkeys(name for one in turn.step.assets for name in self.graph.upstream_names(one.name)))
         try:
-            for needed in self.graph.upstream_names(name):
+            for needed in upstream:
                 version = self._versions.get(needed) or self._latest(needed)
                 if version is None:
                     return OutputMissing(
-                        f"asset '{name}' needs '{needed}', which was never materialized; select it too: '+{name}'"
+                        f"asset '{first.name}' needs '{needed}', which was never materialized; "
+                        f"select it too: '+{first.name}'"
                     )
                 self._versions[needed] = version
         except Exception as error:  # noqa: BLE001 - returned, and raised where the asset's errors are handled
             return error
-        turn.inputs = {needed: self._versions[needed] for needed in self.graph.upstream_names(name)}
+        turn.inputs = {needed: self._versions[needed] for needed in upstream}
         return None
 
     def _latest(self, name: str) -> Materialization | None:
@@ -161,57 +285,74 @@ class Turns:
 
     def _value(self, name: str) -> Any:
         """An upstream asset's output: the one just made, or the stored one if it is still what was recorded."""
-        if name in self._values:
-            return self._values[name]
+        with self._lock:
+            if name in self._values:
+                return self._values[name]
+        self._check_stored(name)
         asset = self.graph[name]
-        if name not in self.results:
-            found = stored_of(asset)
-            if found is not None and found.checksum != self._versions[name].stored_checksum:
-                raise StorageError(
-                    f"the stored output of '{name}' is not what was materialized, something else changed it; "
-                    f"select '{name}' too, to make it again"
-                )
         value = asset.io.load(asset)
-        if self._readers[name] > 1:
-            self._values[name] = value
+        with self._lock:
+            if self._readers[name] > 1:
+                self._values[name] = value
         return value
 
-    def _release(self, name: str) -> None:
-        """Drop the values that no later asset takes as an argument."""
-        for needed in self._passed(name):
-            self._readers[needed] -= 1
-            if not self._readers[needed]:
-                self._values.pop(needed, None)
+    def _needed(self, name: str) -> Any:
+        """The value of an asset that a check needs."""
+        return self._value(name)
 
-    def _passed(self, name: str) -> list[str]:
-        return [one for one in self.graph[name].parameters if one in self.graph]
+    def _check_stored(self, name: str) -> None:
+        """Refuse a stored output that this materialization did not make, and that is not what was recorded."""
+        if name in self.results:
+            return
+        found = stored_of(self.graph[name])
+        if found is not None and found.checksum != self._versions[name].stored_checksum:
+            raise StorageError(
+                f"the stored output of '{name}' is not what was materialized, something else changed it; "
+                f"select '{name}' too, to make it again"
+            )
+
+    def _release(self, name: str) -> None:
+        """Drop the values that no later step takes as an argument."""
+        with self._lock:
+            for needed in self._passed[name]:
+                self._readers[needed] -= 1
+                if not self._readers[needed]:
+                    self._values.pop(needed, None)
+
+    def _upstream_steps(self, step: Step) -> list[str]:
+        needed = (self.graph[one].step for name in step.names for one in self.graph.upstream_names(name))
+        return [one for one in dict.fromkeys(needed) if one in self.steps]
 
     def _failed_upstream(self, name: str) -> list[str]:
-        """The assets whose failure is why this one cannot run."""
-        found = (self._culprits.get(needed, []) for needed in self.upstream[name])
+        """The assets whose failure is why this step cannot run."""
+        needed = (one for member in self.steps[name].names for one in self.graph.upstream_names(member))
+        found = (self._culprits.get(one, []) for one in needed)
         return list(dict.fromkeys(culprit for culprits in found for culprit in culprits))
 
     def _namespace(self, asset: Asset) -> str:
         return asset.namespace or self.parent.namespace
 
     def _without_output(
-        self, turn: Turn, status: Status, reason: str | None, error: Exception | None = None
+        self, turn: Turn, asset: Asset, status: Status, reason: str | None, error: Exception | None = None
     ) -> AssetResult:
         return AssetResult(
-            name=turn.asset.name,
+            name=asset.name,
             status=status,
-            version=turn.asset.version,
-            code_version=turn.asset.code_version,
+            version=asset.version,
+            code_version=asset.code_version,
             run_id=turn.run.run_id,
             checks=error.checks if isinstance(error, ChecksFailed) else (),
             duration=time.monotonic() - turn.clock,
             reason=reason,
             error=error,
+            attempts=turn.attempts,
         )
 
-    def _with_output(self, turn: Turn, status: Status, version: Materialization, reason: str | None) -> AssetResult:
+    def _with_output(
+        self, turn: Turn, asset: Asset, status: Status, version: Materialization, reasons: Mapping[str, str]
+    ) -> AssetResult:
         return AssetResult(
-            name=turn.asset.name,
+            name=asset.name,
             status=status,
             version=version.version,
             code_version=version.code_version,
@@ -224,38 +365,81 @@ class Turns:
             rows=version.rows,
             bytes=version.bytes,
             duration=time.monotonic() - turn.clock,
-            reason=reason or "code, upstream and output are as they were",
-            load=functools.partial(turn.asset.io.load, turn.asset),
+            reason=reasons.get(asset.name, "code, upstream and output are as they were"),
+            attempts=turn.attempts,
+            load=functools.partial(asset.io.load, asset),
         )
 
     def _report(self, progress: AssetResult | AssetStarted) -> None:
-        if self._on_progress is not None:
-            self._on_progress(progress)
+        with self._voice:
+            if self._on_progress is not None and not self._over.is_set():
+                self._on_progress(progress)
 
-    def _send(self, turn: Turn, result: AssetResult | None) -> None:
-        """Emit the turn's START, or with a result its end."""
-        moment = now() if result else turn.began
-        self._emission.send(functools.partial(self._event, turn, result, moment))
+    def _tell(self, turn: Turn, results: Sequence[AssetResult] | None) -> None:
+        """Emit the turn's START, or with results its end. Raises Abandoned once everything is over."""
+        with self._voice:
+            if self._over.is_set():
+                raise Abandoned
+            turn.started = results is None
+            self._send(turn, results)
 
-    def _event(self, turn: Turn, result: AssetResult | None, moment: datetime) -> RunEvent:
-        from emitter.events import Ending, asset_event
+    def _send(self, turn: Turn, results: Sequence[AssetResult] | None) -> None:
+        moment = turn.began if results is None else now()
+        self._emission.send(functools.partial(self._event, turn, results, moment))
 
-        done = result is not None and result.load is not None
+    def _event(self, turn: Turn, results: Sequence[AssetResult] | None, moment: datetime) -> RunEvent:
+        from emitter.events import Ending, Output, asset_event
+
+        first = results[0] if results else None
+        done = [one for one in results or () if one.load is not None]
         return asset_event(
-            _STATES[result.status] if result else "START",
+            _STATES[first.status] if first else "START",
             moment,
             turn.run,
             self.parent,
-            turn.asset,
-            inputs=[(self._dataset(self.graph[name]), version) for name, version in turn.inputs.items()],
-            output=(self._dataset(turn.asset), self._versions[turn.asset.name]) if done else None,
-            checks=result.checks if result else (),
-            written=result is not None and result.status is Status.MATERIALIZED,
-            ending=Ending(result.status, result.reason, result.error) if result else None,
+            turn.step.assets,
+            inputs={
+                name: (dataset_of(self.graph[name], self._namespace(self.graph[name])), version)
+                for name, version in turn.inputs.items()
+            },
+            outputs=[
+                Output(
+                    self.graph[one.name],
+                    dataset_of(self.graph[one.name], turn.run.namespace),
+                    self._versions[one.name],
+                    one.checks,
+                    written=one.status is Status.MATERIALIZED,
+                )
+                for one in done
+            ],
+            checks=[check for one in (results or ())[: None if done else 1] for check in one.checks],
+            ending=Ending(first.status, first.reason, first.error, tuple(turn.config.secrets())) if first else None,
         )
 
-    def _dataset(self, asset: Asset) -> DatasetName:
-        return dataset_of(asset, self._namespace(asset))
+
+def current_of(asset: Asset, inputs: Mapping[str, Materialization], config: Config, key: bytes) -> Current:
+    """What the asset's output would be made from now; `key` is the metadata store's."""
+    return Current(
+        asset.version,
+        asset.code_version,
+        checks_version(asset),
+        {name: version.checksum for name, version in inputs.items()},
+        config.shown(),
+        config.version(key),
+        asset.policy,
+    )
+
+
+def _with_sources(graph: AssetGraph, selected: Sequence[str]) -> list[str]:
+    needed = {one for name in selected for one in graph.upstream_names(name) if graph[one].is_source}
+    return [*selected, *needed]
+
+
+def _passed(graph: AssetGraph, step: Step) -> list[str]:
+    """The assets whose values a step needs, as arguments or for its checks."""
+    checked = [check.needs for one in step.assets for check in one.checks if check.needs]
+    passed = [] if step.assets[0].is_source else step.assets[0].passed_names(graph.assets)
+    return list(dict.fromkeys([*passed, *checked]))
 
 
 def _lineage(inputs: Mapping[str, Materialization]) -> dict[str, UpstreamVersion]:

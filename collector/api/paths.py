@@ -17,7 +17,7 @@ from apispec import APISpec
 from flask import Flask, Response, abort, request
 from sqlalchemy import Connection, select
 from werkzeug.exceptions import MethodNotAllowed
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, PathConverter, Rule
 
 from collector import keys, tables
 from collector.api.store import reader
@@ -56,13 +56,22 @@ class NamePaths:
         return register
 
 
+class _Anything(PathConverter):
+    """Werkzeug's own ends at a newline, and does not begin with ``/``."""
+
+    part_isolating = False
+    regex = "(?s:.+)"
+
+
 def install(app: Flask, spec: APISpec, paths: list[NamePaths]) -> None:
     """Serve and document ``paths``."""
     routes = [route for group in paths for route in group.routes]
     routes.sort(key=lambda route: -len(_VARIABLE.sub("", route.template)))
     methods = sorted({route.method for route in routes})
 
-    @app.route(f"{PREFIX}<path:rest>", methods=methods, endpoint="names")
+    app.url_map.converters["anything"] = _Anything
+
+    @app.route(f"{PREFIX}<anything:rest>", methods=methods, endpoint="names")
     def dispatch(rest: str) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         every = ((route, names) for route in routes for names in readings(route.template, rest))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headwater import COLLECTOR, Failure, examples
+from headwater import COLLECTOR, Failure, examples, printable
 
 if TYPE_CHECKING:
     from collector.import_events import Destination, EventFile, ImportReport, ImportStopped
@@ -128,7 +128,9 @@ def count(report: ImportReport, seconds: float) -> str:
     for reason in sorted(report.reasons.values(), key=lambda one: (-one.count, one.lines)):
         numbers = ", ".join(str(number) for number in reason.lines)
         more = ", …" if reason.count > len(reason.lines) else ""
-        lines.append(f"  {reason.count:,} x {reason.text} (line{'s' if reason.count > 1 else ''} {numbers}{more})")
+        lines.append(
+            f"  {reason.count:,} x {printable(reason.text)} (line{'s' if reason.count > 1 else ''} {numbers}{more})"
+        )
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import ipaddress
 import logging
 import multiprocessing
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import Server
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from collector.errors import StoreError
@@ -72,6 +74,7 @@ def run_server(
     for number in (signal.SIGTERM, signal.SIGINT):  # until granian takes them over
         signal.signal(number, lambda *_: sys.exit(0))
     address = _checked_address(host, insecure)
+    importlib.import_module("collector.app")  # before the fork, so that it is loaded once and what fails is seen here
     shown = prepare_database(database)
     port = _free_port(address, port)
     _raise_file_limit()
@@ -108,8 +111,8 @@ def prepare_database(database: str) -> str:
     shown = engine.url.render_as_string(hide_password=True)
     try:
         upgrade(engine)
-        with writing(engine):
-            pass
+        with writing(engine) as connection:  # SQLite lets one begin on a file that it may only read
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
     except DBAPIError as error:
         # a collector that commits to it at this moment is no reason not to start
         if not any(word in str(error.orig) for word in ("locked", "lock timeout")):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
 import orjson
 from sqlalchemy import Connection, select
 
+from collector.curation import NOTHING, Curated, is_curated, read_curated
 from collector.facets import read
-from collector.facts import IO_PREFIX, FacetSet
+from collector.facts import IO_PREFIX, JOB_PREFIX, FacetSet
 from collector.packing import decompress, unpack_facets
 from collector.tables import facet_body
 from collector.walk import among
@@ -25,14 +26,26 @@ class _Deletable(msgspec.Struct):
 class Bodies:
     """The facets of some rows: which each has, and the raw JSON of those that were asked for."""
 
-    def __init__(self, connection: Connection, packed: Iterable[bytes], names: Iterable[str] | None = None) -> None:
-        """Load the bodies that the ``packed`` facet sets refer to; only those of ``names`` where given."""
-        wanted = None if names is None else {one for name in names for one in (name, IO_PREFIX + name)}
+    def __init__(
+        self,
+        connection: Connection,
+        packed: Iterable[bytes],
+        names: Iterable[str] | None = None,
+        *,
+        fits: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Load the bodies that the ``packed`` facet sets refer to.
+
+        Only those of ``names`` and what was said by hand where ``names`` is given; else those whose name ``fits``.
+        """
+        if names is not None:
+            wanted = {one for name in names for one in (name, IO_PREFIX + name)}
+            fits = lambda name: name in wanted or is_curated(name)  # noqa: E731
         self._sets: dict[bytes, FacetSet] = {}
         for one in packed:
             if one not in self._sets:
                 facets = unpack_facets(one)
-                self._sets[one] = facets if wanted is None else {k: v for k, v in facets.items() if k in wanted}
+                self._sets[one] = facets if fits is None else {k: v for k, v in facets.items() if fits(k)}
         ids = {body for facets in self._sets.values() for _, _, body in facets.values()}
         query = select(facet_body.c.id, facet_body.c.body).where(among(connection, facet_body.c.id, ids))
         self._raw = {body_id: decompress(body) for body_id, body in connection.execute(query)} if ids else {}
@@ -56,16 +69,32 @@ class Bodies:
         for name, (_, _, body) in sorted(
             self._sets[packed].items(), reverse=True
         ):  # "~name" sorts last, so comes first
-            if not self._is_deleted(body):
+            if not self._is_deleted(body) and not is_curated(name) and not name.startswith(JOB_PREFIX):
                 found[name.removeprefix(IO_PREFIX)] = orjson.Fragment(self._raw[body])
         return dict(sorted(found.items()))
+
+    def of_job(self, packed: bytes) -> dict[str, orjson.Fragment]:
+        """The facets that a run's events gave of its job."""
+        return {
+            name.removeprefix(JOB_PREFIX): orjson.Fragment(self._raw[body])
+            for name, (_, _, body) in sorted(self._sets[packed].items())
+            if name.startswith(JOB_PREFIX)
+            and not is_curated(name.removeprefix(JOB_PREFIX))
+            and not self._is_deleted(body)
+        }
+
+    def curated(self, packed: bytes) -> Curated:
+        """What was said by hand of a row."""
+        facets = self._sets[packed]
+        said = [(name, self._raw[entry[2]]) for name, entry in facets.items() if is_curated(name)]
+        return read_curated(said) if said else NOTHING
 
     def own(self, packed: bytes, of_use: bool) -> dict[str, orjson.Fragment]:
         """The facets of a reading or writing (``of_use``), or those of the dataset itself."""
         return {
             name.removeprefix(IO_PREFIX): orjson.Fragment(self._raw[body])
             for name, (_, _, body) in sorted(self._sets[packed].items())
-            if name.startswith(IO_PREFIX) == of_use and not self._is_deleted(body)
+            if name.startswith(IO_PREFIX) == of_use and not is_curated(name) and not self._is_deleted(body)
         }
 
     def _is_deleted(self, body: int) -> bool:

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
-from blake3 import blake3
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from collector import tables
+from collector.curation import Curated, Told
 from collector.documents.bodies import Bodies
 from collector.facets import SchemaField, TableSchema, Transformation
 from collector.facts import FacetSet, merge_facets
 from collector.keys import isoformat, run_uuid
 from collector.packing import pack_facets, unpack_facets
+from collector.registry import Tags
 from collector.tables import OUTPUT
+from collector.versions import version_uuid
 from collector.walk import among
 
 JSON = dict[str, Any]
@@ -44,55 +46,20 @@ class DatasetType(msgspec.Struct):
     datasetType: str | None = None
 
 
-class Tag(msgspec.Struct):
-    """One tag; ``field`` where it is a column's."""
-
-    key: str
-    value: str | None = None
-    field: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The tag as one word: ``key``, or ``key:value`` where the value says more than that it is set."""
-        return self.key if self.value in (None, "", "true") else f"{self.key}:{self.value}"
-
-
-class Tags(msgspec.Struct):
-    """``tags`` (dataset, job or run)."""
-
-    tags: list[Tag] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The newest version of a dataset: the run that wrote it and what it said of it."""
+    """The newest version of a dataset: the run that wrote it (None: a DatasetEvent's) and what it said of it."""
 
     uuid: str
-    run_id: str
+    run_id: str | None
     created_us: int
     version: str | None
     checksum: str | None
     code_version: str | None
 
 
-def version_uuid(dataset_id: int, run_key: bytes) -> str:
-    """The UUID of the version that a run wrote. Mirrored by ``version_run_key``."""
-    return run_uuid(_mask(dataset_id, run_key))
-
-
-def version_run_key(dataset_id: int, version: bytes) -> bytes:
-    """The key of the run that wrote a dataset's version (the 16 bytes of its UUID)."""
-    return _mask(dataset_id, version)
-
-
-def _mask(dataset_id: int, value: bytes) -> bytes:
-    """Exclusive-or with a hash of the dataset: its own inverse, so a version needs no table to be found again."""
-    mask = blake3(b"version" + dataset_id.to_bytes(8, "big")).digest(16)
-    return bytes(a ^ b for a, b in zip(mask, value, strict=True))
-
-
 def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int, Version]:
-    """The newest version of each of ``datasets`` (canonical ids) that any run wrote: one statement."""
+    """The newest version of each of ``datasets`` (canonical ids) that any run or DatasetEvent made: two statements."""
     d, use, other, run = tables.dataset, tables.run_dataset, tables.run_dataset.alias("other"), tables.run
     newest = (
         select(other.c.run)
@@ -119,8 +86,23 @@ def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int
     found: dict[int, Version] = {}
     for canonical, dataset_id, key, first_us, version, checksum, code in connection.execute(query):
         old = found.get(canonical)
-        if old is None or (first_us, run_uuid(key)) > (old.created_us, old.run_id):
-            found[canonical] = Version(version_uuid(dataset_id, key), run_uuid(key), first_us, version, checksum, code)
+        run_id = run_uuid(key)
+        if old is None or (first_us, run_id) > (old.created_us, old.run_id or ""):
+            found[canonical] = Version(version_uuid(dataset_id, key), run_id, first_us, version, checksum, code)
+    v, v2 = tables.dataset_version, tables.dataset_version.alias("newer")
+    told = (
+        select(d.c.canonical_id, v.c.dataset_id, v.c.created_us, func.max(v.c.key))
+        .join(v, v.c.dataset_id == d.c.id)
+        .where(
+            among(connection, d.c.canonical_id, datasets),
+            v.c.created_us == select(func.max(v2.c.created_us)).where(v2.c.dataset_id == d.c.id).scalar_subquery(),
+        )
+        .group_by(d.c.canonical_id, v.c.dataset_id, v.c.created_us)
+    )
+    for canonical, dataset_id, created_us, key in connection.execute(told):
+        old = found.get(canonical)
+        if old is None or created_us > old.created_us:
+            found[canonical] = Version(version_uuid(dataset_id, key), None, created_us, None, None, None)
     return found
 
 
@@ -204,28 +186,33 @@ def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
     documentation = bodies.get(packed, "documentation", Documentation)
     schema = bodies.get(packed, "schema", TableSchema)
     tags = bodies.get(packed, "tags", Tags)
-    by_field: dict[str | None, list[str]] = defaultdict(list)
+    curated = bodies.curated(packed)
+    told = curated.told or Told()
+    by_field: dict[str, list[str]] = defaultdict(list)
     for tag in (tags.tags if tags else None) or ():
-        by_field[tag.field or None].append(tag.name)
-    return {
+        by_field[tag.field or ""].append(tag.name)
+    document: JSON = {
         "id": {"namespace": namespace, "name": name},
-        "type": _type(bodies.get(packed, "datasetType", DatasetType), namespace),
+        "type": told.type or _type(bodies.get(packed, "datasetType", DatasetType), namespace),
         "name": name,
-        "physicalName": name,
+        "physicalName": told.physicalName or name,
         "namespace": namespace,
         "sourceName": (source.name if source else None) or namespace,
-        "fields": [_field(field, by_field) for field in (schema.fields if schema else None) or ()],
-        "tags": sorted(by_field[None]),
-        "description": documentation.description if documentation else None,
+        "fields": [_field(field, by_field, curated) for field in (schema.fields if schema else None) or ()],
+        "tags": curated.tagged("", by_field[""]),
+        "description": curated.described("", documentation.description if documentation else None),
     }
+    if document["type"] == "STREAM":
+        document["schemaLocation"] = told.schemaLocation
+    return document
 
 
-def _field(field: SchemaField, tags: dict[str | None, list[str]]) -> JSON:
+def _field(field: SchemaField, tags: dict[str, list[str]], curated: Curated) -> JSON:
     return {
         "name": field.name,
         "type": field.type,
-        "tags": sorted(tags.get(field.name, ())),
-        "description": field.description,
+        "tags": curated.tagged(field.name, tags.get(field.name, ())),
+        "description": curated.described(field.name, field.description),
     }
 
 

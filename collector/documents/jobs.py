@@ -8,25 +8,23 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, func, select
 
 from collector import tables
+from collector.curation import Told
 from collector.documents.bodies import Bodies
-from collector.documents.datasets import Documentation, Tags
-from collector.documents.runs import run_documents
+from collector.documents.datasets import Documentation
+from collector.documents.runs import full_run_documents, run_documents
 from collector.keys import isoformat
+from collector.registry import Tags
 from collector.tables import INPUT, OUTPUT
+from collector.versions import SourceCodeLocation, job_version
 from collector.walk import among
 
 JSON = dict[str, Any]
 
 SHOWN = ("documentation", "sourceCodeLocation", "jobType", "tags")
-
-
-class SourceCodeLocation(msgspec.Struct):
-    """``sourceCodeLocation`` (job)."""
-
-    url: str | None = None
+LATEST_RUNS = 10  # as many as Marquez shows of a job
 
 
 class JobType(msgspec.Struct):
@@ -58,14 +56,19 @@ def job_documents(connection: Connection, jobs: Iterable[int], *, with_facets: b
         location = bodies.get(row.facets, "sourceCodeLocation", SourceCodeLocation)
         documentation = bodies.get(row.facets, "documentation", Documentation)
         tags = bodies.get(row.facets, "tags", Tags)
+        curated = bodies.curated(row.facets)
         url = location.url if location else None
-        version = {"namespace": row.namespace, "name": row.name, "version": job_version(row.id, inputs, outputs, url)}
+        version = {
+            "namespace": row.namespace,
+            "name": row.name,
+            "version": job_version(row.id, map(_name, inputs), map(_name, outputs), url),
+        }
         run = runs.get(row.latest_run)
         if run is not None:
             run["jobVersion"] = version
         found[row.id] = {
             "id": {"namespace": row.namespace, "name": row.name},
-            "type": _type(bodies.get(row.facets, "jobType", JobType)),
+            "type": (curated.told or Told()).type or _type(bodies.get(row.facets, "jobType", JobType)),
             "name": row.name,
             "simpleName": simple_name(row.name, row.parent_name),
             "parentJobName": row.parent_name,
@@ -76,14 +79,63 @@ def job_documents(connection: Connection, jobs: Iterable[int], *, with_facets: b
             "inputs": inputs,
             "outputs": outputs,
             "location": url,
-            "description": documentation.description if documentation else None,
+            "description": curated.described("", documentation.description if documentation else None),
             "latestRun": run,
             "latestRuns": [run] if run else [],
             "facets": bodies.all(row.facets) if with_facets else {},
             "currentVersion": version["version"],
             "labels": [],
-            "tags": sorted(tag.name for tag in (tags.tags if tags else None) or ()),
+            "tags": curated.tagged("", [tag.name for tag in (tags.tags if tags else None) or ()]),
         }
+    return found
+
+
+def listed_job_documents(connection: Connection, jobs: Iterable[int]) -> dict[int, JSON]:
+    """Each job with facets, and its latest runs in short (no facets, nothing of what they read): eight statements."""
+    documents = job_documents(connection, jobs)
+    newest = _newest_runs(connection, documents)
+    runs = run_documents(connection, {run for found in newest.values() for run in found}, with_facets=False)
+    for job_id, document in documents.items():
+        version = {**document["id"], "version": document["currentVersion"]}
+        for number, run in enumerate(newest[job_id]):
+            if number == 0 and document["latestRun"] is not None:
+                continue  # it is there already, with its facets
+            runs[run]["jobVersion"] = version
+            document["latestRuns"].append(runs[run])
+    return documents
+
+
+def full_job_document(connection: Connection, job_id: int) -> JSON:
+    """One job with its latest runs in full: what they read and wrote."""
+    document = job_documents(connection, [job_id])[job_id]
+    newest = _newest_runs(connection, [job_id])[job_id]
+    runs = full_run_documents(connection, newest)
+    document["latestRuns"] = [runs[run] for run in newest]
+    document["latestRun"] = document["latestRuns"][0] if newest else None
+    return document
+
+
+def _newest_runs(connection: Connection, jobs: Iterable[int]) -> dict[int, list[int]]:
+    """The newest runs of each job, newest first: one statement, which reads no more of a job's runs than it gives."""
+    j, r, older = tables.job, tables.run, tables.run.alias("older")
+    last = (
+        select(older.c.created_us)
+        .where(older.c.job_id == j.c.id)
+        .order_by(older.c.created_us.desc(), older.c.run_key.desc())
+        .limit(1)
+        .offset(LATEST_RUNS - 1)
+        .scalar_subquery()
+    )
+    query = (
+        select(j.c.id, r.c.id)
+        .join(r, and_(r.c.job_id == j.c.id, r.c.created_us >= func.coalesce(last, -(2**62))))
+        .where(among(connection, j.c.id, jobs))
+        .order_by(r.c.created_us.desc(), r.c.run_key.desc())
+    )
+    found: dict[int, list[int]] = defaultdict(list)
+    for job_id, run in connection.execute(query):
+        if len(found[job_id]) < LATEST_RUNS:
+            found[job_id].append(run)
     return found
 
 
@@ -109,14 +161,8 @@ def job_sides(connection: Connection, jobs: Iterable[int]) -> dict[tuple[int, in
     return found
 
 
-def job_version(job_id: int, inputs: list[JSON], outputs: list[JSON], location: str | None) -> str:
-    """The UUID of a job's version: a function of what it reads, what it writes and where its code lies."""
-    parts = (
-        [[one["namespace"], one["name"]] for one in inputs],
-        [[one["namespace"], one["name"]] for one in outputs],
-        location,
-    )
-    return str(uuid.uuid5(uuid.UUID(int=job_id), msgspec.json.encode(parts).decode()))
+def _name(dataset: JSON) -> tuple[str, str]:
+    return dataset["namespace"], dataset["name"]
 
 
 def _type(kind: JobType | None) -> str:

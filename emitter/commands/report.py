@@ -24,6 +24,7 @@ from lineage.appearance import shorten, visible
 _STYLES = {
     Status.MATERIALIZED: "green",
     Status.UNCHANGED: "dim",
+    Status.OBSERVED: "cyan",
     Status.FAILED: "bold red",
     Status.UPSTREAM_FAILED: "yellow",
     Status.SKIPPED: "yellow",
@@ -31,16 +32,20 @@ _STYLES = {
 _WIDEST = max(len(status) for status in Status)
 #: The system's own words within what urllib3 makes of a connection that failed.
 _SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
+#: Why the outbox could not send, in what its sender logs.
+_WAIT_REASON = re.compile(r"wait in the outbox reason=(['\"])(.*)\1 next_try_seconds")
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What the command that the output suggests is made of: the collector, each asset's namespace."""
+    """What the commands that the output suggests are made of: the collector, each asset's namespace, and the outbox's
+    file where it is not the default."""
 
     collector: str | None
     namespaces: Mapping[str, str]
+    outbox: str | None = None
 
 
 class Progress:
@@ -106,6 +111,7 @@ def document(result: MaterializeResult) -> dict[str, Any]:
         "succeeded": result.succeeded,
         "duration": round(result.duration, 6),
         "eventsFailed": result.events_failed,
+        "eventsWaiting": result.events_waiting,
         "assets": [_asset_document(one) for one in result.values()],
     }
 
@@ -229,9 +235,11 @@ def _what(one: AssetResult) -> str:
 def _error_lines(error: BaseException) -> list[str | Text]:
     """The error, and where in the author's own files it was raised, outermost first."""
     lines: list[str | Text] = []
-    for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith((_HERE, *_LIBRARIES)) and not frame.filename.startswith("<"):
-            lines.append(f"  {os.path.relpath(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line or ''}")
+    frames = [(one.filename, one.lineno, one.name, one.line) for one in traceback.extract_tb(error.__traceback__)]
+    # an error of a worker process has its frames there
+    for filename, line, name, text in getattr(error.__cause__, "frames", frames):
+        if not filename.startswith((_HERE, *_LIBRARIES)) and not filename.startswith("<"):
+            lines.append(f"  {os.path.relpath(filename)}:{line} in {name}: {text or ''}")
     told = str(error).splitlines() or [""]
     name = "" if type(error).__module__.startswith(("emitter.", "lineage.")) else f"{type(error).__name__}: "
     lines.append(Text(f"  {name}{visible(told[0])}".rstrip(": "), style="red"))
@@ -249,6 +257,19 @@ def _summary(result: MaterializeResult) -> Text:
 
 def _lineage_lines(result: MaterializeResult, warnings: Sequence[str], again: Again) -> list[str | Text]:
     lines: list[str | Text] = []
+    if result.events_waiting:
+        where = f" for {again.collector}" if again.collector else ""
+        reasons = [(found[2], warning) for warning in warnings if (found := _WAIT_REASON.search(warning))]
+        why = f" ({visible(reasons[0][0])})" if reasons else ""
+        flush = shlex.join(["headwater", "outbox", "flush", *(["--path", again.outbox] if again.outbox else [])])
+        text = (
+            f"{result.events_waiting} lineage events wait in the outbox{where}{why}; the assets are not affected. They "
+            f"are sent with the next run, or by: {flush}"
+        )
+        lines.append(Text(text, style="yellow"))
+        if any("refused" in reason for reason, _ in reasons):
+            lines.append(Text("Does a collector run there? Start one: headwater serve", style="yellow"))
+        warnings = [warning for warning in warnings if all(warning is not told for _, told in reasons)]
     if result.events_failed:
         where = f" to {again.collector}" if again.collector else ""
         cause = next((found[1] for warning in warnings if (found := _SYSTEM_ERROR.search(warning))), None)
@@ -260,9 +281,10 @@ def _lineage_lines(result: MaterializeResult, warnings: Sequence[str], again: Ag
         warnings = [] if cause else warnings
     lines += [Text(f"  {visible(warning)}", style="yellow") for warning in warnings]
     done = [one.name for one in result.values() if one.checksum]
-    if again.collector and done and not result.events_failed:
+    if again.collector and done and not result.events_failed and not result.events_waiting:
         node = f"job:{again.namespaces[done[-1]]}:{done[-1]}"
         command = ["headwater", "graph", "--collector", again.collector, "--node", node, "--direction", "upstream"]
+        command += ["--granularity", "job"]
         lines.append(f"See where {done[-1]} came from: {shlex.join(command)}")
     return lines
 

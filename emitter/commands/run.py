@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 
@@ -86,10 +87,15 @@ def run(
     if as_json:
         click.echo(json.dumps(report.document(result), indent=2))
     else:
-        again = report.Again(collector, {one.name: one.namespace or namespace for one in graph})
+        again = report.Again(collector, {one.name: one.namespace or namespace for one in graph}, _outbox(store))
         report.print_result(result, warnings, again)
     if not result.succeeded:
         sys.exit(1)
+
+
+def _outbox(store: str | None) -> str | None:
+    """The outbox's file, where it is not the default: it lies beside the metadata store."""
+    return os.path.join(os.path.dirname(store), "outbox.db") if store else None
 
 
 @contextlib.contextmanager

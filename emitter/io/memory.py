@@ -18,6 +18,8 @@ class MemoryIO(IOManager):
     materialization notices ("output changed") and runs the asset again.
     """
 
+    in_process = True
+
     def __init__(self) -> None:
         self._values: dict[tuple[str | None, str], Any] = {}
 
@@ -31,3 +33,7 @@ class MemoryIO(IOManager):
             raise OutputMissing(
                 f"asset '{asset.name}' has no output in memory; materialize it in this process"
             ) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # another process is sent the values that it needs, not all of them
+        return {"_values": {}}

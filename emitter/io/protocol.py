@@ -32,8 +32,11 @@ class IOManager(Protocol):
 
     Only `save` and `load` have to be written, in a class that derives from this one: the rest has defaults that cost a
     load. An IO manager that can do better (hash a file without reading it as a table, name the store) overrides them.
-    Whatever a method raises fails the asset, with that error.
+    Whatever a method raises fails the asset, with that error. One whose outputs other processes cannot see sets
+    `in_process`: what it keeps is then passed between processes by Headwater.
     """
+
+    in_process: bool = False
 
     def save(self, asset: Asset, value: Any) -> None:
         """Keep the value as the asset's output, all of it or nothing: a killed process must not leave half of it."""
@@ -63,8 +66,15 @@ def stored_of(asset: Asset) -> Stored | None:
     return method(asset) if method is not None else IOManager.stored(asset.io, asset)
 
 
+def is_in_process(asset: Asset) -> bool:
+    """Whether no other process can see the asset's output."""
+    return bool(getattr(asset.io, "in_process", False))
+
+
 def dataset_of(asset: Asset, namespace: str) -> DatasetName:
     """What an asset's output is called in lineage; `namespace` is that of an asset whose store is not known."""
+    if (given := getattr(asset, "dataset_name", None)) is not None:
+        return DatasetName(*given)
     method = getattr(asset.io, "dataset", None)
     found = method(asset) if method is not None else None
     return DatasetName(*found) if found is not None else DatasetName(namespace, asset.name)

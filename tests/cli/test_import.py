@@ -84,6 +84,13 @@ def test_database_gets_every_event_and_a_second_time_none(headwater: Headwater, 
     assert stored_events(tmp_path / "lineage.db") == 7
 
 
+def test_database_of_either_engine_gets_every_event(headwater: Headwater, events: Path, database: str) -> None:
+    done = headwater("import", "events.ndjson", "--db", database)
+    assert done.stdout.startswith("7 events read: 7 stored"), done.stderr
+    again = headwater("import", "events.ndjson", "--db", database)
+    assert again.stdout.startswith("7 events read: 0 stored, 7 were there already"), again.stderr
+
+
 def test_collector_gets_every_event(headwater: Headwater, tmp_path: Path, collector: str) -> None:
     (tmp_path / "events.ndjson").write_text("\n".join(event(number, "to-collector") for number in range(7)))
     done = headwater("import", "events.ndjson", "--collector", collector, "--batch", "2")
@@ -204,7 +211,11 @@ def troubled() -> Iterator[str]:
     server.server_close()
 
 
-BUSY = (503, {"Retry-After": "0"}, b'{"code": 503, "message": "The store did not commit within a second."}')
+BUSY: tuple[int, dict[str, str], bytes] = (
+    503,
+    {"Retry-After": "0"},
+    b'{"code": 503, "message": "The store did not commit within a second."}',
+)
 
 
 def test_busy_collector_is_asked_again(headwater: Headwater, events: Path, troubled: str) -> None:
@@ -239,7 +250,11 @@ def test_stopped_import_tells_programs_the_next_line(headwater: Headwater, event
 
 
 def test_batch_that_is_too_large_goes_in_halves(headwater: Headwater, events: Path, troubled: str) -> None:
-    large = (413, {}, b'{"code": 413, "message": "The body is larger than 10 bytes."}')
+    large: tuple[int, dict[str, str], bytes] = (
+        413,
+        {},
+        b'{"code": 413, "message": "The body is larger than 10 bytes."}',
+    )
     Scripted.script = [large, large]  # all seven, then the first three: its single first event is taken
     done = headwater("import", "events.ndjson", "--collector", troubled)
     assert done.returncode == 0, done.stderr
@@ -252,6 +267,15 @@ def test_event_that_is_too_large_alone_is_refused(headwater: Headwater, tmp_path
     done = headwater("import", "one.ndjson", "--collector", troubled)
     assert done.returncode == 1
     assert "1 x The body is larger than 10 bytes. (line 1)" in done.stdout
+
+
+def test_reasons_cannot_drive_the_terminal(headwater: Headwater, events: Path, troubled: str) -> None:
+    failed = {"failed_events": [{"index": 0, "reason": "bad \x1b[2J name", "retriable": False}]}
+    Scripted.script = [(200, {}, json.dumps(failed).encode()), (418, {}, b'{"message": "\\u001b[2J"}')]
+    done = headwater("import", "events.ndjson", "--collector", troubled, "--batch", "5")
+    assert done.returncode == 1
+    assert "bad ␛[2J name" in done.stdout and "␛[2J" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_server_that_is_no_collector(headwater: Headwater, events: Path, troubled: str) -> None:

@@ -35,7 +35,9 @@ def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"http://[^\s,]+", line)
-        assert found, line + (process.communicate(timeout=10)[1] if process.poll() is not None else "")
+        if found is None:
+            process.terminate()
+            pytest.fail(f"it did not start: {line}{process.communicate(timeout=10)[1]}")
         yield process, found[0]
     finally:
         if process.poll() is None:
@@ -47,14 +49,22 @@ def test_it_says_where_it_is_and_answers_there(tmp_path: Path) -> None:
     with serving(tmp_path, "--db", "sqlite:///my.db") as (process, url):
         assert requests.get(f"{url}/health", timeout=5).json()["ready"] is True
         assert requests.get(f"{url}/docs/", timeout=5).status_code == 200
-        event = {"eventTime": "2026-01-01T00:00:00Z", "eventType": "COMPLETE", "run": {"runId": "r"}}
-        event["job"] = {"namespace": "n", "name": "j"}
+        event = {"eventTime": "2026-01-01T00:00:00Z", "job": {"namespace": "n", "name": "j"}}
         assert requests.post(f"{url}/api/v1/lineage", json=event, timeout=5).status_code == 201
         process.send_signal(signal.SIGTERM)
         out, error = process.communicate(timeout=30)
     assert (process.returncode, out, error) == (0, "", "")
     with closing(sqlite3.connect(tmp_path / "my.db")) as database:
         assert database.execute("SELECT count(*) FROM event").fetchone() == (1,)
+
+
+def test_several_workers_share_one_database_of_either_engine(tmp_path: Path, database: str) -> None:
+    with serving(tmp_path, "--db", database, "--workers", "2") as (_, url):
+        for number in range(20):  # each on a connection of its own, so that both workers get some
+            event = {"eventTime": "2026-01-01T00:00:00Z", "job": {"namespace": "n", "name": f"j{number}"}}
+            assert requests.post(f"{url}/api/v1/lineage", json=event, timeout=5).status_code == 201
+        found = requests.get(f"{url}/api/v1/events/lineage", timeout=5).json()
+    assert found["totalCount"] == 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

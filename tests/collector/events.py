@@ -42,13 +42,14 @@ def job_event(
     job: str = "load",
     inputs: tuple[str | JSON, ...] = (),
     outputs: tuple[str | JSON, ...] = (),
+    job_facets: JSON | None = None,
 ) -> JSON:
     """A JobEvent."""
     return {
         "eventTime": time,
         "producer": PRODUCER,
         "schemaURL": f"{SCHEMA}#/$defs/JobEvent",
-        "job": {"namespace": "jobs", "name": job},
+        "job": {"namespace": "jobs", "name": job, "facets": job_facets or {}},
         "inputs": [dataset(one) for one in inputs],
         "outputs": [dataset(one) for one in outputs],
     }

@@ -33,6 +33,30 @@ def _rename(name: str) -> JSON:
     return {"lifecycleStateChange": facet(lifecycleStateChange="RENAME", previousIdentifier=previous)}
 
 
+def _stated(name: str) -> JSON:
+    return {"type": "DATASET", "namespace": "data", "name": name}
+
+
+_sources = st.one_of(
+    _names.map(_stated),
+    st.tuples(_names, st.sampled_from("xyz")).map(lambda origin: {**_stated(origin[0]), "field": origin[1]}),
+    st.integers(1, 3).map(lambda number: {"type": "JOB", "namespace": "jobs", "name": f"j{number}"}),
+    st.just({"type": "JOB"}),
+)
+_targets = st.one_of(
+    _names.map(_stated),
+    st.integers(1, 4).map(lambda number: {"type": "JOB", "namespace": "jobs", "name": f"j{number}"}),
+    st.just({"type": "JOB"}),
+)
+_job_facets = st.one_of(
+    st.just({}),
+    st.just({}),
+    st.lists(
+        st.builds(lambda target, sources: {**target, "inputs": sources}, _targets, st.lists(_sources, max_size=2)),
+        max_size=2,
+    ).map(lambda entries: {"lineage": facet(entries=entries)}),
+)
+
 _dataset_facets = st.one_of(
     st.just({}),
     st.lists(st.sampled_from("xyz"), min_size=1, max_size=3).map(lambda names: {"schema": facet(**schema(*names))}),
@@ -46,6 +70,8 @@ _dataset_facets = st.one_of(
     st.tuples(_names, st.sampled_from("xyz")).map(lambda origin: {"columnLineage": facet(**columns(x=[origin]))}),
     st.just({"columnLineage": facet(_deleted=True)}),
     st.just({"schema": "no facet at all"}),
+    st.builds(lambda sources: {"lineage": facet(inputs=sources)}, st.lists(_sources, max_size=2)),
+    st.builds(lambda sources: {"lineage": facet(fields={"x": {"inputs": sources}})}, st.lists(_sources, max_size=2)),
 )
 
 
@@ -84,9 +110,15 @@ _run_events = st.builds(
     inputs=_datasets(),
     outputs=_datasets(),
     run_facets=_run_facets,
+    job_facets=_job_facets,
 )
 _job_events = st.builds(
-    job_event, _times, job=st.integers(1, 3).map(lambda n: f"j{n}"), inputs=_datasets(), outputs=_datasets()
+    job_event,
+    _times,
+    job=st.integers(1, 3).map(lambda n: f"j{n}"),
+    inputs=_datasets(),
+    outputs=_datasets(),
+    job_facets=_job_facets,
 )
 _dataset_events = st.builds(
     lambda name, facets, time: dataset_event({"namespace": "data", "name": name, "facets": facets}, time),

@@ -160,7 +160,7 @@ def test_a_store_of_a_newer_headwater_is_refused(workdir: Path) -> None:
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with refused(MetadataStoreCorrupt, "written by a newer Headwater (store version 99, this one knows 1)"):
+    with refused(MetadataStoreCorrupt, "written by a newer Headwater (store version 99, this one knows 2)"):
         MetadataStore(path)
 
 

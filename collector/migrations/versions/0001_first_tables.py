@@ -42,11 +42,20 @@ def upgrade() -> None:
         sa.Column("updated_us", sa.BigInteger(), nullable=False),
         sa.Column("canonical_id", sa.BigInteger(), nullable=False),
         sa.Column("lifecycle", sa.String(length=16), nullable=True),
+        sa.Column("hidden_us", sa.BigInteger(), nullable=True),
         sa.Column("facets", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dataset")),
     )
     op.create_index(op.f("ix_dataset_canonical_id"), "dataset", ["canonical_id"], unique=False)
-    op.create_index(op.f("ix_dataset_namespace_id_name"), "dataset", ["namespace_id", "name"], unique=False)
+    op.create_index(op.f("ix_dataset_namespace_id_name_id"), "dataset", ["namespace_id", "name", "id"], unique=False)
+    op.create_index(
+        "ix_dataset_unlisted",
+        "dataset",
+        ["namespace_id"],
+        unique=False,
+        sqlite_where=sa.text("hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"),
+        postgresql_where=sa.text("hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"),
+    )
     op.create_table(
         "dataset_alias",
         sa.Column("dataset_id", sa.BigInteger(), nullable=False),
@@ -54,6 +63,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("dataset_id", "alias_id", name=op.f("pk_dataset_alias")),
     )
     op.create_index(op.f("ix_dataset_alias_alias_id"), "dataset_alias", ["alias_id"], unique=False)
+    op.create_table(
+        "dataset_version",
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("facets", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("dataset_id", "key", name=op.f("pk_dataset_version")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_dataset_version_dataset_id_created_us"), "dataset_version", ["dataset_id", "created_us"], unique=False
+    )
     op.create_table(
         "declared_dataset",
         sa.Column("job_id", sa.BigInteger(), nullable=False),
@@ -78,13 +99,21 @@ def upgrade() -> None:
         "event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
-        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("kind", sa.String(length=9), nullable=False),
         sa.Column("event_type", sa.String(length=8), nullable=True),
         sa.Column("time_us", sa.BigInteger(), nullable=False),
         sa.Column("received_us", sa.BigInteger(), nullable=False),
         sa.Column("raw_size", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+    )
+    op.create_index(
+        "ix_event_record",
+        "event",
+        ["time_us"],
+        unique=False,
+        sqlite_where=sa.text("kind IN ('namespace', 'source', 'tag')"),
+        postgresql_where=sa.text("kind IN ('namespace', 'source', 'tag')"),
     )
     op.create_index("uq_event_time_hash", "event", ["time_us", "hash"], unique=True)
     op.create_table(
@@ -108,15 +137,40 @@ def upgrade() -> None:
         sa.Column("latest_run", sa.BigInteger(), nullable=True),
         sa.Column("input_run", sa.BigInteger(), nullable=True),
         sa.Column("output_run", sa.BigInteger(), nullable=True),
+        sa.Column("statement_run", sa.BigInteger(), nullable=True),
+        sa.Column("hidden_us", sa.BigInteger(), nullable=True),
         sa.Column("facets", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
-    op.create_index(op.f("ix_job_namespace_id_name"), "job", ["namespace_id", "name"], unique=False)
+    op.create_index("ix_job_name", "job", ["name", "id"], unique=False)
+    op.create_index(op.f("ix_job_namespace_id_name_id"), "job", ["namespace_id", "name", "id"], unique=False)
     op.create_index(op.f("ix_job_parent_id"), "job", ["parent_id"], unique=False)
+    op.create_index(
+        "ix_job_unlisted",
+        "job",
+        ["namespace_id"],
+        unique=False,
+        sqlite_where=sa.text("hidden_us IS NOT NULL"),
+        postgresql_where=sa.text("hidden_us IS NOT NULL"),
+    )
+    op.create_table(
+        "job_version",
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("sides", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "key", name=op.f("pk_job_version")),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "namespace",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("updated_us", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.LargeBinary(length=17), nullable=True),
+        sa.Column("record", sa.Text(), nullable=True),
+        sa.Column("hidden_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_namespace")),
     )
     op.create_index(op.f("ix_namespace_name"), "namespace", ["name"], unique=False)
@@ -149,6 +203,7 @@ def upgrade() -> None:
         sa.Column("root_key", sa.LargeBinary(length=16), nullable=True),
         sa.Column("has_inputs", sa.Boolean(), nullable=False),
         sa.Column("has_outputs", sa.Boolean(), nullable=False),
+        sa.Column("has_statements", sa.Boolean(), nullable=False),
         sa.Column("facets", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sa.UniqueConstraint("run_key", name=op.f("uq_run_run_key")),
@@ -177,25 +232,85 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "run_statement",
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.Column("body_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run", "dataset_id", "body_id", name=op.f("pk_run_statement")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "search_text",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("is_job", sa.Boolean(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_search_text")),
+    )
+    op.create_table(
+        "source",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("updated_us", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.LargeBinary(length=17), nullable=True),
+        sa.Column("record", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_source")),
+    )
+    op.create_index(op.f("ix_source_name"), "source", ["name"], unique=False)
+    op.create_table(
+        "stated_edge",
+        sa.Column("owner_id", sa.BigInteger(), nullable=False),
+        sa.Column("target_kind", sa.SmallInteger(), nullable=False),
+        sa.Column("target_id", sa.BigInteger(), nullable=False),
+        sa.Column("source_kind", sa.SmallInteger(), nullable=False),
+        sa.Column("source_id", sa.BigInteger(), nullable=False),
+        sa.Column("is_direct", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "owner_id", "target_kind", "target_id", "source_kind", "source_id", name=op.f("pk_stated_edge")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_stated_source", "stated_edge", ["source_id", "source_kind"], unique=False)
+    op.create_index("ix_stated_target", "stated_edge", ["target_id", "target_kind"], unique=False)
+    op.create_table(
         "store_fact",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_store_fact")),
     )
+    op.create_table(
+        "tag",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("updated_us", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.LargeBinary(length=17), nullable=True),
+        sa.Column("record", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
+    )
+    op.create_index(op.f("ix_tag_name"), "tag", ["name"], unique=False)
 
 
 def downgrade() -> None:
     """Drop every table."""
     op.drop_table("store_fact")
     op.drop_table("facet_body")
+    op.drop_table("stated_edge")
     op.drop_table("column_edge")
     op.drop_table("edge")
+    op.drop_table("search_text")
+    op.drop_table("job_version")
+    op.drop_table("dataset_version")
     op.drop_table("declared_dataset")
+    op.drop_table("run_statement")
     op.drop_table("run_dataset")
     op.drop_table("run")
     op.drop_table("job")
     op.drop_table("dataset_alias")
     op.drop_table("dataset")
+    op.drop_table("tag")
+    op.drop_table("source")
     op.drop_table("namespace")
     op.drop_table("quarantine")
     op.drop_table("event")

@@ -1,0 +1,116 @@
+"""Asking a collector everything that it can be asked of what it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from collector import quarantine, tables
+from collector.api.store import EXTENSION
+from collector.store.engines import reading
+from lineage.nodes import dataset_node, field_node, job_node
+
+JSON = dict[str, Any]
+MAX_URL = 60_000  # a server takes no longer ones
+
+
+def read_strictly(body: bytes) -> Any:
+    """The JSON in ``body``; NaN and Infinity, which JSON has not, are errors."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(f"{constant} in an answer")
+
+    return json.loads(body, parse_constant=refuse)
+
+
+def get(client: FlaskClient, path: str, **query: Any) -> Any:
+    """The JSON answer to a GET, which must be 200."""
+    response = client.get(path, query_string=query)
+    assert response.status_code == 200, (path, query, response.status_code, response.get_data(as_text=True)[:500])
+    return read_strictly(response.data)
+
+
+def get_text(client: FlaskClient, path: str, **query: Any) -> str:
+    """The text answer to a GET, which must be 200."""
+    response = client.get(path, query_string=query)
+    assert response.status_code == 200, (path, query, response.status_code, response.get_data(as_text=True)[:500])
+    return response.get_data(as_text=True)
+
+
+def names(client: FlaskClient, table: Any) -> list[tuple[str, str]]:
+    """(namespace, name) of every stored dataset or job."""
+    n = tables.namespace
+    query = select(n.c.name, table.c.name).join(n, n.c.id == table.c.namespace_id).order_by(n.c.name, table.c.name)
+    with reading(client.application.extensions[EXTENSION].engine) as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def columns(client: FlaskClient) -> list[tuple[str, str, str]]:
+    """(namespace, dataset, column) of every column that has lineage."""
+    c, d, n = tables.column_edge.c, tables.dataset, tables.namespace
+    query = (
+        select(n.c.name, d.c.name, c.destination_field)
+        .join(d, d.c.id == c.destination_id)
+        .join(n, n.c.id == d.c.namespace_id)
+        .where(c.destination_field != "")
+        .distinct()
+    )
+    with reading(client.application.extensions[EXTENSION].engine) as connection:
+        return sorted(tuple(row) for row in connection.execute(query))
+
+
+def kept(client: FlaskClient) -> list[quarantine.Kept]:
+    """What is in quarantine, newest first."""
+    with reading(client.application.extensions[EXTENSION].engine) as connection:
+        return quarantine.kept(connection, limit=1_000)
+
+
+def ask_everything(client: FlaskClient, most: int = 30) -> list[str]:
+    """Ask each call about each stored dataset, job and column (``most`` of each); every answer must be 200.
+
+    Returns the Mermaid diagrams, for the real Mermaid to read.
+    """
+    diagrams: list[str] = []
+    events = get(client, "/api/v1/events/lineage", limit=1_000)
+    assert len(events["events"]) == min(events["totalCount"], 1_000)
+    get(client, "/api/v1/quarantine", limit=1_000)
+    for namespace, name in _few(names(client, tables.dataset), most):
+        found = get(client, f"/api/v1/namespaces/{quote(namespace, safe='')}/datasets/{quote(name, safe='')}")
+        assert set(found["id"]) == {"namespace", "name"}
+        diagrams += _ask_of_node(client, str(dataset_node(namespace, name)), ("all", "dataset", "column"))
+    for namespace, name in _few(names(client, tables.job), most):
+        found = get(client, f"/api/v1/namespaces/{quote(namespace, safe='')}/jobs/{quote(name, safe='')}")
+        assert found["id"] == {"namespace": namespace, "name": name}
+        diagrams += _ask_of_node(client, str(job_node(namespace, name)), ("all", "job"))
+    for namespace, name, column in columns(client)[:most]:
+        node = str(field_node(namespace, name, column))
+        if len(quote(node, safe="")) < MAX_URL and column:
+            diagrams += _ask_of_node(client, node, ("column",))
+    return diagrams
+
+
+def _few(found: list[tuple[str, str]], most: int) -> Iterator[tuple[str, str]]:
+    short = [one for one in found if sum(len(quote(part, safe="")) for part in one) < MAX_URL]
+    return iter(short[:most])
+
+
+def _ask_of_node(client: FlaskClient, node_id: str, granularities: tuple[str, ...]) -> list[str]:
+    diagrams = []
+    if node_id.startswith(("dataset:", "job:")):
+        graph = get(client, "/api/v1/lineage", nodeId=node_id)["graph"]
+        assert [node["id"] for node in graph] == sorted({node["id"] for node in graph})
+    for granularity in granularities:
+        for way in ("upstream", "downstream"):
+            answer = get(client, f"/api/v1/lineage/{way}", nodeId=node_id, granularity=granularity)
+            ids = {node["id"] for node in answer["nodes"]}
+            assert answer["nodeId"] in ids
+            assert {end for edge in answer["edges"] for end in (edge["origin"], edge["destination"])} <= ids
+        diagrams.append(get_text(client, "/api/v1/lineage/diagram.mmd", nodeId=node_id, granularity=granularity))
+        assert get_text(client, "/api/v1/lineage/diagram.dot", nodeId=node_id, granularity=granularity)
+        get(client, "/api/v1/lineage/diagram", nodeId=node_id, granularity=granularity, format="json")
+    return diagrams

@@ -1,0 +1,31 @@
+"""Collectors that the tests of one module share: a new database a test costs more than most tests do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from collector import create_app
+from collector.api.store import EXTENSION
+from tests.collector.databases import postgresql_database
+from tests.conftest import ENGINES
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """A client of a collector in this process, on each engine, with whatever the module's other tests stored in it."""
+    if request.param == "sqlite":
+        yield from _client(f"sqlite:///{tmp_path_factory.mktemp('shared') / 'lineage.db'}")
+    else:
+        with postgresql_database(request.getfixturevalue("postgresql")) as url:
+            yield from _client(url)
+
+
+def _client(database: str) -> Iterator[FlaskClient]:
+    app = create_app(database, TESTING=True)
+    yield app.test_client()
+    held = app.extensions[EXTENSION]
+    held.writer.close()
+    held.engine.dispose()
