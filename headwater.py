@@ -21,7 +21,16 @@ from lineage.errors import HeadwaterError
 COMMANDS = {
     "demo": ("demo.command:demo", "Run a real pipeline into a collector and show what came of it."),
     "run": ("emitter.commands.run:run", "Run a pipeline's assets and record their lineage."),
+    "wrap": ("emitter.commands.wrap:wrap", "Run any command and record it as a run of a job."),
+    "outbox": (
+        "emitter.commands.outbox:outbox",
+        "Say what waits in the outbox, send it, try refused events again.",
+    ),
     "graph": ("emitter.commands.graph:graph", "Draw the lineage of a pipeline, or of a node in a collector."),
+    "verify": ("emitter.commands.inspection:verify", "Compare stored outputs with what was recorded of them."),
+    "history": ("emitter.commands.inspection:history", "List the versions of an asset."),
+    "why": ("emitter.commands.inspection:why", "Say whether an asset would run now, and why."),
+    "diff": ("emitter.commands.inspection:diff", "Say what differs between two versions of an asset."),
     "serve": ("collector.commands.serve:serve", "Start the collector, which stores lineage and answers questions."),
     "import": ("collector.commands.import_:import_", "Load a file of OpenLineage events, one event a line."),
     "stats": ("collector.commands.store:stats", "Say what a database holds and what it costs on disk."),

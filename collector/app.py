@@ -12,9 +12,26 @@ from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
-from collector.api import datasets, events, graph, health, ingest, jobs, paths, published_schemas, quarantine
+from collector.api import (
+    datasets,
+    events,
+    graph,
+    health,
+    ingest,
+    jobs,
+    more_lineage,
+    paths,
+    published_schemas,
+    quarantine,
+    registry,
+    runs,
+    search,
+    statistics,
+)
 from collector.api.answers import install_error_handlers
+from collector.api.delivery import blueprint as delivery
 from collector.api.store import EXTENSION, Store
+from collector.intake import Intake
 from collector.schemas import EventSchema
 from collector.store.engines import open_engine, upgrade
 from collector.writer import Writer
@@ -43,16 +60,21 @@ def create_app(database: str = "sqlite:///lineage.db", **settings: Any) -> Flask
     app.config.update(settings)
     app.url_map.merge_slashes = False  # names in paths may hold '//'
     writer = Writer(engine)
-    app.extensions[EXTENSION] = Store(engine, writer, **limits)
+    held = app.extensions[EXTENSION] = Store(engine, writer, Intake(writer), **limits)
+    app.wsgi_app = ingest.FastPath(app.wsgi_app, held.intake, held.max_body)  # type: ignore[method-assign]
     atexit.register(writer.close)
     api = Api(app)
     install_error_handlers(app)  # after Api, which brings handlers of its own
     for plugin in api.spec.plugins:
         if isinstance(plugin, MarshmallowPlugin):
             api.spec.components.schema("Event", schema=EventSchema)
-    for module in (ingest, graph, events, quarantine, published_schemas, health):
+    paths.install(app, api.spec, [registry.paths, datasets.paths, jobs.paths])
+    for module in (ingest, graph, more_lineage, events, registry, jobs, runs, search, statistics):
         api.register_blueprint(module.blueprint)
-    paths.install(app, api.spec, [datasets.paths, jobs.paths])
+    api.register_blueprint(search.beta)
+    for module in (quarantine, published_schemas, health):
+        api.register_blueprint(module.blueprint)
+    api.register_blueprint(delivery)
     app.register_blueprint(get_swaggerui_blueprint(DOCS, "/openapi.json", config={"app_name": "Headwater"}))
 
     @app.get("/")

@@ -51,11 +51,11 @@ class Curated(msgspec.Struct):
     tags: dict[str, dict[str, bool]] = {}
     descriptions: dict[str, str | None] = {}
 
-    def tagged(self, field: str, names: Iterable[str]) -> list[str]:
+    def tagged(self, field: str, names: Collection[str]) -> list[str]:
         """``names``, which producers gave, with those set by hand and without those taken away; sorted."""
         said = self.tags.get(field)
         if not said:
-            return sorted(set(names))
+            return sorted(set(names)) if names else []
         return sorted({name for name in names if said.get(name, True)} | {name for name, on in said.items() if on})
 
     def described(self, field: str, by_producer: str | None) -> str | None:

@@ -26,7 +26,7 @@ def digest(connection: Connection) -> str:
 
 def table_digests(connection: Connection) -> dict[str, str]:
     """The digest of each derived table: the sum, order aside, of its rows' hashes. Says where two stores differ."""
-    return {table.name: f"{_sum(rows(connection, table)):064x}" for table in tables.DERIVED}
+    return {table.name: f"{_sum(rows(connection, table)):064x}" for table in (*tables.DERIVED, *tables.REMEMBERED)}
 
 
 def rows(connection: Connection, table: Table) -> Iterator[tuple[Any, ...]]:

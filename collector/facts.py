@@ -15,6 +15,7 @@ import msgspec
 from collector import keys
 from collector.curation import HIDDEN, is_aside
 from collector.decode import Body, Dataset, Envelope, Event, Job, Run
+from collector.delivery import DeliveryFacts, Drop, delivered, without_number
 from collector.facets import (
     IDENTIFYING,
     NominalTime,
@@ -198,6 +199,8 @@ class Facts:
         self.job_versions: dict[int, dict[bytes, tuple[int, str]]] = {}  # by job id and key: time, JSON
         self.aliases: set[tuple[int, int]] = set()
         self.bodies: dict[bytes, bytes] = {}  # facet bodies by content hash
+        self.deliveries: dict[bytes, DeliveryFacts] = {}  # by instance and block
+        self.delivery_drops: set[Drop] = set()
         for event in events:
             self.add(event)
 
@@ -245,6 +248,9 @@ class Facts:
         known = self.uses.setdefault(run.run_key, {})
         for side, use in uses.items():
             _merge_into(known, side, use)
+        if (delivery := delivered(event, job.id)) is not None:
+            _merge_into(self.deliveries, delivery[0].key, delivery[0])
+            self.delivery_drops.update(delivery[1])
 
     def _add_job_event(self, event: Event) -> None:
         assert event.envelope.job is not None
@@ -321,7 +327,7 @@ class Facts:
             has_inputs=False,
             has_outputs=False,
             has_statements=False,
-            facets=self._facets(event, run.facets),
+            facets=self._facets(event, without_number(run.facets)),
         )
 
     def _link_parent(self, event: Event, run: RunFacts, job: JobFacts, parent: Parent) -> None:

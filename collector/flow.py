@@ -32,13 +32,20 @@ class FlowWalk:
         return len(self.left_out)
 
 
-def walk_datasets(connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int) -> FlowWalk:
+# Each walk takes in ``limit`` nodes; those that are ``held`` already, by a walk the other way, cost no room.
+
+
+def walk_datasets(
+    connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int, held: Collection[int] = ()
+) -> FlowWalk:
     """Datasets made from datasets, by the best evidence of each job."""
     step = _origins_of if way is Direction.UPSTREAM else _made_from
-    return _walk_flow(lambda frontier: step(connection, frontier), start, way, depth, limit)
+    return _walk_flow(lambda frontier: step(connection, frontier), start, way, depth, limit, held)
 
 
-def walk_jobs(connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int) -> FlowWalk:
+def walk_jobs(
+    connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int, held: Collection[int] = ()
+) -> FlowWalk:
     """Jobs that read what jobs wrote."""
     inner, outer = (INPUT, OUTPUT) if way is Direction.UPSTREAM else (OUTPUT, INPUT)
     near, far = edge.alias("near"), edge.alias("far")
@@ -54,11 +61,16 @@ def walk_jobs(connection: Connection, start: Iterable[int], way: Direction, dept
             found.append((*pair, "explicit"))
         return found
 
-    return _walk_flow(step, start, way, depth, limit)
+    return _walk_flow(step, start, way, depth, limit, held)
 
 
 def walk_columns(
-    connection: Connection, start: Iterable[tuple[int, str]], way: Direction, depth: int, limit: int
+    connection: Connection,
+    start: Iterable[tuple[int, str]],
+    way: Direction,
+    depth: int,
+    limit: int,
+    held: Collection[tuple[int, str]] = (),
 ) -> FlowWalk:
     """Columns made from columns: nodes are (dataset id, column); ``''`` stands for the dataset as a whole."""
     c = column_edge.c
@@ -81,11 +93,14 @@ def walk_columns(
             for mine in wanted[dataset] & ({column} | whole) if column else wanted[dataset]:
                 yield (dataset, mine), (other, other_column), evidence
 
-    return _walk_flow(step, start, way, depth, limit)
+    return _walk_flow(step, start, way, depth, limit, held)
 
 
-def _walk_flow(step: Any, start: Iterable[Any], way: Direction, depth: int, limit: int) -> FlowWalk:
+def _walk_flow(
+    step: Any, start: Iterable[Any], way: Direction, depth: int, limit: int, held: Collection[Any]
+) -> FlowWalk:
     starts = list(start)
+    elsewhere = set(held)
     found = FlowWalk(dict.fromkeys(starts[:limit], 0), left_out=set(starts[limit:]))
     frontier = set(found.nodes)
     for distance in range(1, depth + 1):
@@ -93,11 +108,12 @@ def _walk_flow(step: Any, start: Iterable[Any], way: Direction, depth: int, limi
             break
         triples = list(step(frontier))
         new = {other for _, other, _ in triples} - found.nodes.keys()
-        room = max(0, limit - len(found.nodes))
-        if len(new) > room:
-            ordered = sorted(new)
-            new = set(ordered[:room])
-            found.left_out.update(ordered[room:])
+        unknown = new - elsewhere
+        room = max(0, limit - len(found.nodes.keys() | elsewhere))
+        if len(unknown) > room:
+            cut = sorted(unknown)[room:]
+            new.difference_update(cut)
+            found.left_out.update(cut)
         found.nodes.update(dict.fromkeys(new, distance))
         for near, far, evidence in triples:
             if far in found.nodes:

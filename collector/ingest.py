@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from collector import tables
 from collector.decode import Event
+from collector.delivery import put_deliveries
 from collector.edges import DESCRIBED, load_jobs, refresh_edges
 from collector.errors import RefusedEvent
 from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, facet_entries, merge_facets
@@ -21,6 +22,7 @@ from collector.names import refresh_names
 from collector.newest import choose_newest_runs
 from collector.packing import compress, facts_of, pack_facets, row_of, unpack_facets
 from collector.registry import Remembered, put_registry
+from collector.search_index import is_reworded, refresh_search
 from collector.stated import refresh_statements
 from collector.store.rows import Row, Rows, rows_of
 from collector.tables import OUTPUT
@@ -92,12 +94,12 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
     """Merge ``facts`` into the derived tables; new bodies and runs get the ids from ``next_body``, ``next_run``."""
     body_ids = _name_bodies(rows, facts, memory, next_body)
     put_registry(rows, facts.registry, memory.names)
-    _put_datasets(rows, facts)
+    reworded_datasets = _put_datasets(rows, facts)
     runs, touched, moved_back = _put_runs(rows, facts, next_run)
     run_ids = {run.run_key: run_id for run_id, run in runs.items()}
     _put_uses(rows, facts, run_ids)
     _put_statements(rows, facts, run_ids, body_ids)
-    jobs = _merge_jobs(rows, facts, touched)
+    jobs, before, reworded_jobs = _merge_jobs(rows, facts, touched)
     _put_declared(rows, facts, jobs)
     _put_versions(rows, facts)
     choose_newest_runs(rows, jobs, runs, moved_back)
@@ -110,7 +112,9 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
     load_jobs(rows, renamed - {DESCRIBED}, jobs)
     load_jobs(rows, refresh_statements(rows, jobs, described), jobs)
     refresh_edges(rows, jobs, described)
-    rows.put(tables.job, [row_of(job) for job in jobs.values()])
+    _put_jobs(rows, jobs, before)
+    refresh_search(rows, reworded_datasets, reworded_jobs)
+    put_deliveries(rows, facts.deliveries, facts.delivery_drops)
 
 
 # --- facet bodies ----------------------------------------------------------------------------------------------------
@@ -147,32 +151,54 @@ def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> di
 # --- things by name --------------------------------------------------------------------------------------------------
 
 
-def _put_datasets(rows: Rows, facts: Facts) -> None:
-    changed = dict(facts.datasets)
+def _put_datasets(rows: Rows, facts: Facts) -> list[DatasetFacts]:
+    """Returns those whose words are new to search."""
+    new = dict(facts.datasets)
+    reworded: list[DatasetFacts] = []
+    changed: list[tuple[Row, Row]] = []
     for row in rows.load(tables.dataset, "id", facts.datasets):
         stored = facts_of(DatasetFacts, row)
-        incoming = facts.datasets[stored.id]
+        incoming = new.pop(stored.id)
         _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
+        if is_reworded(stored.facets, incoming.facets):
+            reworded.append(stored)
         stored.merge(incoming)
-        changed[stored.id] = stored
-        if row_of(stored) == tuple(row):
-            del changed[stored.id]
-    rows.put(tables.dataset, [row_of(facts) for facts in changed.values()])
+        changed.append((row, row_of(stored)))
+    rows.replace(tables.dataset, [pair for pair in changed if pair[0] != pair[1]])
+    rows.add(tables.dataset, [row_of(facts) for facts in new.values()])
+    return [*reworded, *new.values()]
 
 
-def _merge_jobs(rows: Rows, facts: Facts, touched: set[int]) -> dict[int, JobFacts]:
-    """The jobs of ``facts`` merged with what is stored, and the ``touched`` ones; put later, with their newest runs."""
+def _merge_jobs(
+    rows: Rows, facts: Facts, touched: set[int]
+) -> tuple[dict[int, JobFacts], dict[int, Row], list[JobFacts]]:
+    """The jobs of ``facts`` merged with what is stored, and the ``touched`` ones; put later, with their newest runs.
+
+    Also the rows of those that are stored, by id, and those whose words are new to search.
+    """
     jobs = dict(facts.jobs)
+    reworded: list[JobFacts] = []
+    before: dict[int, Row] = {}
     for row in rows.load(tables.job, "id", facts.jobs.keys() | touched):
+        before[row[0]] = row
         stored = facts_of(JobFacts, row)
         incoming = facts.jobs.get(stored.id, stored)
         _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
         previous = stored.declared_stamp
+        if is_reworded(stored.facets, incoming.facets):
+            reworded.append(stored)
         stored.merge(incoming)
         jobs[stored.id] = stored
         if stored.id in facts.declared and previous is not None and previous >= facts.declared[stored.id][0]:
             del facts.declared[stored.id]  # an older JobEvent than the one that stands
-    return jobs
+    reworded.extend(job for job_id, job in facts.jobs.items() if job_id not in before)
+    return jobs, before, reworded
+
+
+def _put_jobs(rows: Rows, jobs: dict[int, JobFacts], before: dict[int, Row]) -> None:
+    after = {job_id: row_of(job) for job_id, job in jobs.items()}
+    rows.replace(tables.job, [(before[one], row) for one, row in after.items() if one in before and before[one] != row])
+    rows.put(tables.job, [row for one, row in after.items() if one not in before])
 
 
 def _check_same(stored: str, name: str, same_namespace: bool = True) -> None:
@@ -187,7 +213,7 @@ def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFac
     """Returns the merged runs of ``facts`` by their ids, the jobs that they belong to or did before, and the ids of the
     runs that turned out to have begun earlier than was known."""
     runs: dict[int, RunFacts] = {}
-    changed: list[Row] = []
+    changed: list[tuple[Row, Row]] = []
     new = dict(facts.runs)
     touched: set[int] = set()
     moved_back: set[int] = set()
@@ -199,13 +225,11 @@ def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFac
         if incoming.created_us < stored.created_us:
             moved_back.add(run_id)
         stored.merge(incoming)
-        new_row = (run_id, *row_of(stored))
-        if new_row != row:
-            changed.append(new_row)
-    for run_id, run in enumerate(new.values(), next_run):
-        runs[run_id] = run
-        changed.append((run_id, *row_of(run)))
-    rows.put(tables.run, changed)
+        changed.append((row, (run_id, *row_of(stored))))
+    rows.replace(tables.run, [pair for pair in changed if pair[0] != pair[1]])
+    numbered = dict(enumerate(new.values(), next_run))
+    runs |= numbered
+    rows.add(tables.run, [(run_id, *row_of(run)) for run_id, run in numbered.items()])
     touched.update(run.job_id for run in runs.values())
     return runs, touched, moved_back
 
@@ -216,17 +240,15 @@ def _put_uses(rows: Rows, facts: Facts, run_ids: dict[bytes, int]) -> None:
         for run_key, sides in facts.uses.items()
         for (direction, dataset_id), use in sides.items()
     }
-    merged: list[Row] = []
+    changed: list[tuple[Row, Row]] = []
     for row in rows.load(tables.run_dataset, "run", {run for run, _, _ in uses}):
         incoming = uses.pop(row[:3], None)
         if incoming is not None:
             stored = facts_of(UseFacts, row[3:])
             stored.merge(incoming)
-            new_row = (*row[:3], *row_of(stored))
-            if new_row != row:
-                merged.append(new_row)
-    merged.extend((*key, *row_of(use)) for key, use in uses.items())
-    rows.put(tables.run_dataset, merged)
+            changed.append((row, (*row[:3], *row_of(stored))))
+    rows.replace(tables.run_dataset, [pair for pair in changed if pair[0] != pair[1]])
+    rows.add(tables.run_dataset, [(*key, *row_of(use)) for key, use in uses.items()])
 
 
 def _put_statements(rows: Rows, facts: Facts, run_ids: dict[bytes, int], body_ids: dict[bytes, int]) -> None:

@@ -107,7 +107,8 @@ def run_key(run_id: str) -> bytes:
 
 def run_uuid(key: bytes) -> str:
     """The UUID text of a run key."""
-    return str(uuid.UUID(bytes=key))
+    text = key.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def microseconds(text: str) -> int:
@@ -139,7 +140,13 @@ def isoformat(us: int | None) -> str | None:
     """Microseconds since 1970 as Marquez writes times: ``2026-11-24T13:16:18.000001Z``; None stays None."""
     if us is None:
         return None
-    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, rest = divmod(us, 1_000_000)
+    return f"{_second(seconds)}.{rest:06}Z"
+
+
+@lru_cache(maxsize=16_384)  # the times of one answer lie close together, and one run's are shown in several places
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:-6]
 
 
 def stamp(time_us: int, content: bytes, rank: int | None = None) -> bytes:

@@ -73,8 +73,10 @@ def page_of_datasets(connection: Connection, namespace_id: int, limit: int, offs
 def page_of_jobs(
     connection: Connection, namespace_id: int | None, states: Collection[str], limit: int, offset: int
 ) -> tuple[list[int], int]:
-    """Ids of the jobs by name, of one namespace or all, and how many there are; only those whose newest run is in one of
-    ``states`` where given, which reads every job's newest run. At most four statements."""
+    """Ids of the jobs by name, of one namespace or all, and how many there are: at most four statements.
+
+    Only those whose newest run is in one of ``states`` where given, which reads every job's newest run.
+    """
     j, n, r = tables.job, tables.namespace, tables.run
     inside = j.c.namespace_id == namespace_id if namespace_id is not None else j.c.id.is_not(None)
     if states or _is_any_hidden(connection, namespace_id):
@@ -86,6 +88,14 @@ def page_of_jobs(
         return _page(connection, query.select_from(joined), (j.c.name, j.c.id), limit, offset)
     hidden = select(j.c.id).where(inside, j.c.hidden_us.is_not(None), j.c.updated_us <= j.c.hidden_us)
     return _page_without(connection, j, inside, hidden, limit, offset)
+
+
+def page_of_runs(connection: Connection, job_id: int, limit: int, offset: int) -> tuple[list[int], int]:
+    """Ids of a job's runs, newest first, and how many there are: two statements."""
+    r = tables.run.c
+    total = connection.execute(select(func.count()).select_from(tables.run).where(r.job_id == job_id)).scalar_one()
+    query = select(r.id).where(r.job_id == job_id).order_by(r.created_us.desc(), r.run_key.desc())
+    return list(connection.execute(query.limit(limit).offset(offset)).scalars()), total
 
 
 def _page_without(

@@ -47,7 +47,7 @@ def find_node(connection: Connection, text: str, kinds: Collection[NodeKind]) ->
     ids = [(reading, _id(reading)) for reading in readings]
     stored = _stored(connection, kind, {one for _, one in ids})
     for reading, one in ids:
-        if one in stored and (reading.field is None or _has_field(connection, stored[one], reading.field)):
+        if one in stored and (reading.field is None or has_field(connection, stored[one], reading.field)):
             return Found(reading, stored[one])
     raise NotFound(f"{_TITLES[kind]} '{_shown(readings[0])}' not found.")
 
@@ -60,6 +60,15 @@ def find_dataset(connection: Connection, namespace: str, name: str) -> int:
         find_namespace(connection, namespace)
         raise NotFound(f"Dataset '{name}' not found.")
     return found[dataset_id]
+
+
+def find_datasets(connection: Connection, names: Collection[tuple[str, str]]) -> None:
+    """Check that each (namespace, name) is a dataset: one statement. Raises NotFound for the first that is none."""
+    ids = [keys.named_dataset(namespace, name).id for namespace, name in names]
+    stored = _stored(connection, NodeKind.DATASET, ids) if ids else {}
+    for one, (_, name) in zip(ids, names, strict=True):
+        if one not in stored:
+            raise NotFound(f"Dataset '{name}' not found.")
 
 
 def find_job(connection: Connection, namespace: str, name: str) -> int:
@@ -123,7 +132,7 @@ def _stored(connection: Connection, kind: NodeKind, ids: Collection[int | bytes]
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _has_field(connection: Connection, dataset_id: int, field: str) -> bool:
+def has_field(connection: Connection, dataset_id: int, field: str) -> bool:
     """Whether the dataset has the column: in its schema, or in column lineage either way."""
     from collector.documents.datasets import dataset_documents
 

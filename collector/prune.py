@@ -21,7 +21,6 @@ from collector.packing import decompress, unpack_facets
 from collector.rebuild import CHUNK, Progress, rebuild_in
 from collector.store.engines import reading, writing
 from collector.store.rows import chunks
-from collector.tables import OUTPUT
 from collector.walk import among
 
 
@@ -94,7 +93,7 @@ def _current_runs(connection: Connection) -> set[bytes]:
     job, run, use, dataset = tables.job, tables.run, tables.run_dataset, tables.dataset
     newest = (
         select(use.c.run)
-        .where(use.c.dataset_id == dataset.c.id, use.c.direction == OUTPUT)
+        .where(use.c.dataset_id == dataset.c.id, tables.is_written(use))
         .order_by(use.c.first_us.desc(), use.c.run.desc())
         .limit(1)
         .scalar_subquery()

@@ -38,7 +38,7 @@ def record_event(record: Record) -> Event:
 
 def make_record(kind: str, name: str, time_us: int, **said: str | bool | None) -> Event:
     """The event that says ``said`` of ``name`` at ``time_us`` (microseconds since 1970 UTC)."""
-    return record_event(Record(kind, isoformat(time_us) or "", name, **said))  # type: ignore[arg-type]
+    return record_event(Record(str(kind), isoformat(time_us) or "", name, **said))  # type: ignore[arg-type]
 
 
 def read_stored(kind: str, raw: bytes) -> Event:

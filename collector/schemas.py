@@ -127,7 +127,7 @@ def problems(document: Any) -> dict[str, list[str]]:
     count = sum(map(len, sides))
     if count > MAX_DATASETS:  # not for marshmallow to look at: it takes seconds for a hundred thousand
         return {"inputs": [f"Has {count:,} inputs and outputs; at most {MAX_DATASETS:,} an event: split it."]}
-    return _flat(_schema.validate(document))
+    return flat_messages(_schema.validate(document))
 
 
 def refusal(raw: bytes) -> RefusedBody | RefusedEvent:
@@ -149,7 +149,7 @@ def refusal(raw: bytes) -> RefusedBody | RefusedEvent:
     )
 
 
-def _flat(errors: Any, path: str = "") -> dict[str, list[str]]:
+def flat_messages(errors: Any, path: str = "") -> dict[str, list[str]]:
     """marshmallow's nested messages as one level: ``{"inputs": {0: {"name": […]}}}`` → ``{"inputs.0.name": […]}``."""
     if not isinstance(errors, dict):
         return {path or "_schema": [str(message) for message in (errors if isinstance(errors, list) else [errors])]}
@@ -157,6 +157,6 @@ def _flat(errors: Any, path: str = "") -> dict[str, list[str]]:
     for key, inner in errors.items():
         # marshmallow says {"facets": {"value": {key: …}}} for a dict's values
         part = path if key in ("_schema", "value") and path else f"{path}.{key}".lstrip(".")
-        for where, messages in _flat(inner, part).items():
+        for where, messages in flat_messages(inner, part).items():
             flat.setdefault(where, []).extend(messages)
     return flat

@@ -36,7 +36,7 @@ def stats(engine: Engine) -> Stats:
     with reading(engine) as connection:
         rows = {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (*tables.ARRIVED, *tables.DERIVED)
+            for table in (*tables.ARRIVED, *tables.DERIVED, *tables.REMEMBERED)
         }
         first, last, raw = connection.execute(
             select(func.min(event.time_us), func.max(event.time_us), func.sum(event.raw_size))

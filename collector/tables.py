@@ -16,6 +16,8 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -43,7 +46,7 @@ Bytes = LargeBinary
 INPUT, OUTPUT = 0, 1  # values of the ``direction`` columns
 STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind columns of ``stated_edge``
 
-_RECORDS = "kind IN ('namespace', 'source', 'tag')"
+RECORDS = "kind IN ('namespace', 'source', 'tag')"
 UNLISTED = "hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"  # of datasets: may not be listed
 
 # --- what arrived ----------------------------------------------------------------------------------------------------
@@ -62,7 +65,7 @@ event = Table(
     # one index for both questions, "events by time" and "seen before?": new events land side by side in it
     Index("uq_event_time_hash", "time_us", "hash", unique=True),
     # the few that are not OpenLineage's, so that they can be taken out of a count
-    Index("ix_event_record", "time_us", sqlite_where=text(_RECORDS), postgresql_where=text(_RECORDS)),
+    Index("ix_event_record", "time_us", sqlite_where=text(RECORDS), postgresql_where=text(RECORDS)),
 )
 
 quarantine = Table(
@@ -194,7 +197,14 @@ run_dataset = Table(
     Column("code_version", Text),  # headwater_assetVersion: codeVersion
     Column("facets", Bytes, nullable=False),  # dataset facets; those of inputFacets and outputFacets as "~name"
     PrimaryKeyConstraint("run", "direction", "dataset_id"),
-    Index(None, "dataset_id", "direction", "first_us"),
+    # of what was written only (`is_written`): each commit pays for each entry with a page of its own
+    Index(
+        "ix_run_dataset_written",
+        "dataset_id",
+        "first_us",
+        sqlite_where=text("direction = 1"),
+        postgresql_where=text("direction = 1"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -313,6 +323,33 @@ facet_body = Table(
     Column("body", Bytes, nullable=False),  # zstd of the raw JSON of one facet; each distinct body once
 )
 
+# Which of its numbered events each producer instance got through (``delivery.py``). Bit n of ``seen``, bytes in
+# little-endian order, is the number block * 1024 + 1 + n; bits are only ever set.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("key", Bytes(24), primary_key=True),  # the instance's UUID, then the block as a big-endian number
+    Column("seen", Bytes(128), nullable=False),
+    Column("count", Integer, nullable=False),  # bits set
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("stamp", Bytes(16), nullable=False),  # of the newest event
+    Column("job_id", BigInteger, nullable=False),  # its job
+    sqlite_with_rowid=False,
+)
+
+# Numbers that an instance said it gave up on: a union, never shrinking.
+delivery_drop = Table(
+    "delivery_drop",
+    metadata,
+    Column("instance", Bytes(16), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("reason", String(16), nullable=False),
+    PrimaryKeyConstraint("instance", "first", "last", "reason"),
+    sqlite_with_rowid=False,
+)
+
 # One row per fact about the store itself: ``epoch`` moves when ids that a writer remembers stop being true.
 store_fact = Table(
     "store_fact",
@@ -320,6 +357,12 @@ store_fact = Table(
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+
+def is_written(use: FromClause) -> ColumnElement[bool]:
+    """That a ``run_dataset`` row is a writing. As a literal: with a parameter, SQLite would not use the index."""
+    return use.c.direction == literal_column("1")
+
 
 ARRIVED = (event, quarantine)
 DERIVED = (
@@ -341,3 +384,6 @@ DERIVED = (
     search_text,
     facet_body,
 )
+
+# Derived too, but a rebuild merges into these and never empties them: what a prune deleted did arrive.
+REMEMBERED = (delivery, delivery_drop)

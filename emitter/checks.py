@@ -8,6 +8,7 @@ and the materialization as a whole does not succeed. Severity ``warn`` only repo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -168,6 +169,22 @@ def accepted_values(column: str, values: Iterable[Any], *, severity: str = "erro
     )
 
 
+def matches(column: str, pattern: str, *, severity: str = "error", blocking: bool = True) -> Check:
+    """Every value of the column is a text that matches the regular expression as a whole; missing ones do not count."""
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise InvalidCheck(f"matches('{column}', {pattern!r}) has no regular expression: {error}") from error
+
+    def look(value: Any) -> Outcome:
+        count, example = Columns(value).not_matching(column, compiled)
+        return Outcome(
+            count == 0, f"{count} others", f"{_values(count)} of '{column}' not like {pattern}, such as {example}"
+        )
+
+    return _column_check("matches", column, look, f"like {pattern}", {"pattern": pattern}, severity, blocking)
+
+
 def row_count(minimum: int = 1, maximum: int | None = None, *, severity: str = "error", blocking: bool = True) -> Check:
     """There are at least `minimum` rows and at most `maximum`; by default, at least one."""
     if maximum is not None and maximum < minimum:
@@ -234,10 +251,15 @@ def check(
 
 
 def as_check(given: Any) -> Check:
-    """The check itself, or a check made of a function. Raises InvalidCheck for anything else."""
+    """The check itself, or a check made of a function or a pandera schema. Raises InvalidCheck for anything else."""
     if isinstance(given, Check):
         return given
-    if any(given is maker for maker in (not_null, unique, between, accepted_values, row_count, check)):
+    from emitter.relations import foreign_key, freshness, is_pandera, pandera_schema
+
+    makers = (not_null, unique, between, accepted_values, matches, row_count, check, foreign_key, freshness)
+    if is_pandera(given):
+        return pandera_schema(given)
+    if any(given is maker for maker in makers):
         raise InvalidCheck(f"{given.__name__} is not called; write {given.__name__}(…) in checks=[…]")
     if callable(given):
         return check(given)

@@ -36,7 +36,7 @@ def column_lineage(asset: Asset, upstream: Mapping[str, Sequence[Field]]) -> Col
     """
     found: ColumnLineage = {}
     if asset.sql is not None:
-        from emitter.sql_lineage import lineage_of_sql
+        from emitter.sql_lineage import lineage_of_sql  # it is there: the asset was declared with it
 
         found = lineage_of_sql(
             asset.sql, asset.dialect, {name: [one.name for one in upstream[name]] for name in upstream}

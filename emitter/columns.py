@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emitter.errors import EmitterError, did_you_mean
-from emitter.tables import column_names, is_records, is_table, to_arrow
+from emitter.tables import column_names, is_records, is_table, to_arrow, type_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,6 +93,54 @@ class Columns:
         array = self._arrow(column)
         return _rejected(array, pc.is_in(array, value_set=pa.array(list(accepted), type=array.type)))
 
+    def not_matching(self, column: str, pattern: re.Pattern[str]) -> tuple[int, Any]:
+        """How many values do not match the pattern as a whole, and one of them. Raises EmitterError if not texts.
+
+        By Python's own engine for tables too (each different value once), so that a pattern means one thing.
+        """
+        count, example = 0, None
+        for value, times in self._counted(column):
+            if not isinstance(value, str):
+                raise EmitterError(f"the column '{column}' holds {type(value).__name__}, not texts: {value!r}")
+            if not pattern.fullmatch(value):
+                count, example = count + times, _shown((value,)) if example is None else example
+        return count, example
+
+    def distinct(self, column: str) -> set[Any]:
+        """The different values, without what is missing."""
+        return {value for value, _ in self._counted(column)}
+
+    def not_in(self, column: str, known: Collection[Any]) -> tuple[int, Any]:
+        """How many values are none of the known ones, and one of them; of whatever types."""
+        others = [(value, times) for value, times in self._counted(column) if value not in known]
+        return sum(times for _, times in others), (_shown((others[0][0],)) if others else None)
+
+    def newest(self, column: str) -> dt.datetime | None:
+        """The latest time, in UTC; None if there is none. Raises EmitterError for a column of something else."""
+        if self._table is None:
+            values = [one for one in self._values(column) if one is not None]
+        else:
+            import pyarrow.compute as pc
+
+            array = self._arrow(column)
+            kind = str(array.type)
+            if not kind.startswith(("timestamp", "date")) and array.null_count < len(array):
+                raise EmitterError(f"the column '{column}' holds {type_name(array.type)}, not times")
+            latest = pc.max(array).cast("timestamp[us]" if "[" not in kind or "tz=" not in kind else array.type).as_py()
+            values = [] if latest is None else [latest]
+        odd = next((one for one in values if not isinstance(one, dt.date)), None)
+        if odd is not None:
+            raise EmitterError(f"the column '{column}' holds {type(odd).__name__}, not times: {odd!r}")
+        return max(map(_in_utc, values), default=None)
+
+    def _counted(self, column: str) -> list[tuple[Any, int]]:
+        """Each different value that is not missing, and how often it comes."""
+        if self._table is None:
+            return list(Counter(one for one in self._values(column) if one is not None).items())
+        counts = self._arrow(column).value_counts()
+        pairs = zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True)
+        return [(value, times) for value, times in pairs if value is not None]
+
     def _values(self, column: str) -> list[Any]:
         records = self._records or []
         if records and not any(column in row for row in records):
@@ -112,6 +162,12 @@ class Columns:
     def _unknown(column: str, names: Sequence[str]) -> UnknownColumn:
         hint = did_you_mean(column, names) or f"; the columns are {', '.join(names)}"
         return UnknownColumn(f"there is no column '{column}'{hint}")
+
+
+def _in_utc(moment: dt.date) -> dt.datetime:
+    if not isinstance(moment, dt.datetime):
+        moment = dt.datetime.combine(moment, dt.time())
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 def _rejected(array: pa.ChunkedArray, holds: pa.ChunkedArray) -> tuple[int, Any]:

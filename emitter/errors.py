@@ -24,6 +24,7 @@ HeadwaterError
     ├── MaterializationFailed raised by ``MaterializeResult.raise_for_failures``
     ├── InvalidCollector      a collector address that is not one
     ├── OutboxError           the outbox cannot be opened, read or written
+    │   ├── OutboxInUse       by the very code that a signal's handler has interrupted
     │   └── OutboxCorrupt     its file is damaged, or another program's
     └── MetadataStoreError
         └── MetadataStoreCorrupt
@@ -144,6 +145,10 @@ class InvalidCollector(EmitterError):
 
 class OutboxError(EmitterError):
     """The outbox could not be opened, read or written."""
+
+
+class OutboxInUse(OutboxError):
+    """The outbox is in use by the very code that a signal's handler has interrupted."""
 
 
 class OutboxCorrupt(OutboxError):

@@ -5,6 +5,7 @@ This module imports the OpenLineage client, which takes a moment: import it only
 
 from __future__ import annotations
 
+import functools
 import platform
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,7 +95,7 @@ def pipeline_event(state: str, at: datetime, run: RunIdentity, ending: Ending | 
         eventType=RunState[state],
         eventTime=instant(at),
         producer=PRODUCER,
-        run=Run(run.run_id, _run_facets(ending) | (_parent_facet(run.parent) if run.parent else {})),
+        run=Run(run.run_id, _run_facets(ending) | (parent_facet(run.parent) if run.parent else {})),
         job=Job(run.namespace, run.job, facets),
     )
 
@@ -120,7 +121,7 @@ def asset_event(
     facet; a run that never began, because its upstream failed, names no dataset at all.
     """
     inputs = inputs or {}
-    run_facets = _run_facets(ending) | _parent_facet(parent)
+    run_facets = _run_facets(ending) | parent_facet(parent)
     if checks:
         run_facets["test"] = _facet(test_run.TestRunFacet, [_test(check) for check in checks])
     return RunEvent(
@@ -128,7 +129,7 @@ def asset_event(
         eventTime=instant(at),
         producer=PRODUCER,
         run=Run(run.run_id, run_facets),
-        job=Job(run.namespace, run.job, _job_facets(assets)),
+        job=Job(run.namespace, run.job, dict(_job_facets_of(tuple(assets)))),
         inputs=[InputDataset(*name, facets=_version_facets(version)) for name, version in inputs.values()],
         outputs=[_output(one, inputs) for one in outputs],
     )
@@ -138,17 +139,29 @@ def _facet(cls: Callable[..., _F], *args: Any, **fields: Any) -> _F:
     return cls(*args, producer=PRODUCER, **fields)
 
 
+# Facets that many events have alike are made once: the client's classes check the producer's and the schema's URL each
+# time, which is most of what an event costs. Nobody changes a facet that was made.
+
+
+@functools.cache
+def _processing_engine() -> RunFacet:
+    return _facet(
+        processing_engine_run.ProcessingEngineRunFacet,
+        version=platform.python_version(),
+        name="Python",
+        openlineageAdapterVersion=PRODUCER.rpartition("/")[2].removeprefix("v"),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _materialization(status: str, reason: str | None) -> RunFacet:
+    return HeadwaterMaterializationRunFacet(status, reason)
+
+
 def _run_facets(ending: Ending | None) -> dict[str, RunFacet]:
-    facets: dict[str, RunFacet] = {
-        "processing_engine": _facet(
-            processing_engine_run.ProcessingEngineRunFacet,
-            version=platform.python_version(),
-            name="Python",
-            openlineageAdapterVersion=PRODUCER.rpartition("/")[2].removeprefix("v"),
-        )
-    }
+    facets: dict[str, RunFacet] = {"processing_engine": _processing_engine()}
     if ending is not None:
-        facets["headwater_materialization"] = HeadwaterMaterializationRunFacet(ending.status, ending.reason)
+        facets["headwater_materialization"] = _materialization(ending.status, ending.reason)
         if ending.error is not None:
             facets["errorMessage"] = _error_facet(ending.error, ending.hidden)
     return facets
@@ -168,18 +181,28 @@ def _error_facet(error: BaseException, hidden: Iterable[str]) -> RunFacet:
     )
 
 
-def _parent_facet(parent: RunIdentity) -> dict[str, RunFacet]:
+def parent_facet(parent: RunIdentity) -> dict[str, RunFacet]:
+    """The ``parent`` facet of a run that ``parent`` started, by its key."""
+    return {"parent": _parent(parent)}
+
+
+@functools.lru_cache(maxsize=64)
+def _parent(parent: RunIdentity) -> RunFacet:
     first = parent.root
     root = parent_run.Root(parent_run.RootRun(first.run_id), parent_run.RootJob(first.namespace, first.job))
     run, job = parent_run.Run(parent.run_id), parent_run.Job(parent.namespace, parent.job)
-    return {"parent": _facet(parent_run.ParentRunFacet, run, job, root)}
+    return _facet(parent_run.ParentRunFacet, run, job, root)
 
 
-def _job_facets(assets: Sequence[Asset]) -> dict[str, JobFacet]:
+@functools.cache
+def _job_type() -> JobFacet:
+    return _facet(job_type_job.JobTypeJobFacet, "BATCH", _INTEGRATION, "ASSET")
+
+
+@functools.lru_cache(maxsize=64)
+def _job_facets_of(assets: tuple[Asset, ...]) -> dict[str, JobFacet]:
     asset = assets[0]
-    facets: dict[str, JobFacet] = {
-        "jobType": _facet(job_type_job.JobTypeJobFacet, "BATCH", _INTEGRATION, "ASSET"),
-    }
+    facets: dict[str, JobFacet] = {"jobType": _job_type()}
     if asset.description:
         facets["documentation"] = _facet(documentation_job.DocumentationJobFacet, asset.description)
     if owners := dict.fromkeys(owner for one in assets for owner in one.owners):
@@ -270,23 +293,45 @@ def _described(asset: Asset) -> dict[str, Any]:
 def _version_facets(version: Materialization) -> dict[str, Any]:
     if version.hashed == DECLARED:  # nothing is known of the data itself
         return {}
-    algorithm, _, value = version.checksum.partition(":")
+    known = _version_facets_of(
+        version.version,
+        version.created_at,
+        version.updated_at,
+        version.code_version,
+        version.checksum,
+        version.previous_checksum,
+        version.hashed,
+        version.bytes if version.hashed == "file" else None,
+        version.rows,
+    )
+    return dict(known)
+
+
+@functools.lru_cache(maxsize=1024)
+def _version_facets_of(
+    version: str,
+    created_at: datetime,
+    updated_at: datetime,
+    code_version: str,
+    checksum: str,
+    previous_checksum: str | None,
+    hashed: str,
+    size: int | None,
+    rows: int | None,
+) -> dict[str, Any]:
+    algorithm, _, value = checksum.partition(":")
     return {
-        "version": _facet(dataset_version_dataset.DatasetVersionDatasetFacet, version.checksum),
+        "version": _facet(dataset_version_dataset.DatasetVersionDatasetFacet, checksum),
         "headwater_assetVersion": HeadwaterAssetVersionDatasetFacet(
-            assetVersion=version.version,
-            createdAt=instant(version.created_at),
-            updatedAt=instant(version.updated_at),
-            codeVersion=version.code_version,
-            dataVersion=version.checksum,
-            previousDataVersion=version.previous_checksum,
+            assetVersion=version,
+            createdAt=instant(created_at),
+            updatedAt=instant(updated_at),
+            codeVersion=code_version,
+            dataVersion=checksum,
+            previousDataVersion=previous_checksum,
         ),
         "headwater_checksum": HeadwaterChecksumDatasetFacet(
-            algorithm=algorithm,
-            value=value,
-            hashed=version.hashed,
-            sizeBytes=version.bytes if version.hashed == "file" else None,
-            rows=version.rows,
+            algorithm=algorithm, value=value, hashed=hashed, sizeBytes=size, rows=rows
         ),
     }
 

@@ -71,7 +71,7 @@ def _imported(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise PipelineError(f"the module {name} does not import: {error}", path=name) from error
         raise PipelineError(
-            f"there is neither a file nor a module called {name}; give a pipeline's .py file, or a module's dotted name",
+            f"there is neither a file nor a module called {name}; give a pipeline's .py file, or a module's name",
             path=name,
         ) from error
     except (Exception, SystemExit) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-_PARENT, _ROOT = "OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"
+_PARENT, _ROOT, _CONTEXT = "OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID", "OPENLINEAGE_CONTEXT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,15 @@ class RunIdentity:
         return self if self.parent is None else self.parent.root
 
     def environment(self) -> dict[str, str]:
-        """The variables by which OpenLineage's integrations, ours too, find their parent run and its root."""
-        return {_PARENT: _joined(self), _ROOT: _joined(self.root)}
+        """The variables by which OpenLineage's integrations, ours too, find their parent run and its root.
+
+        ``OPENLINEAGE_CONTEXT`` (JSON) counts before the others, so it is given where an outer one must be replaced, and
+        where a name holds a slash, which the others cannot express.
+        """
+        found = {_PARENT: _joined(self), _ROOT: _joined(self.root)}
+        if _CONTEXT in os.environ or any("/" in one.namespace + one.job for one in (self, self.root)):
+            found[_CONTEXT] = json.dumps({"parent": {**_entry(self), "root": _entry(self.root)}})
+        return found
 
 
 def new_run_id() -> str:
@@ -44,15 +52,34 @@ def new_run_id() -> str:
 
 
 def inherited_parent() -> RunIdentity | None:
-    """The run that started this process, as ``OPENLINEAGE_PARENT_ID`` names it: ``namespace/job/run id``.
+    """The run that started this process: by ``OPENLINEAGE_CONTEXT`` (JSON), or else ``OPENLINEAGE_PARENT_ID``.
 
-    Its root is what ``OPENLINEAGE_ROOT_PARENT_ID`` names. A namespace may hold slashes; what has no three parts names
-    nothing.
+    The latter is ``namespace/job/run id``, its root ``OPENLINEAGE_ROOT_PARENT_ID``. A namespace may hold slashes; what
+    has no three parts names nothing.
     """
+    if (found := _from_context(os.environ.get(_CONTEXT, ""))) is not None:
+        return found
     parent, root = _split(os.environ.get(_PARENT, "")), _split(os.environ.get(_ROOT, ""))
     if parent is None or root is None or root == parent:
         return parent
     return replace(parent, parent=root)
+
+
+def _from_context(text: str) -> RunIdentity | None:
+    try:
+        given = json.loads(text)["parent"]
+        parent = RunIdentity(str(given["run"]["runId"]), str(given["job"]["namespace"]), str(given["job"]["name"]))
+        root = given.get("root")
+        if root is None:
+            return parent
+        first = RunIdentity(str(root["run"]["runId"]), str(root["job"]["namespace"]), str(root["job"]["name"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return parent if first == parent else replace(parent, parent=first)
+
+
+def _entry(run: RunIdentity) -> dict[str, dict[str, str]]:
+    return {"run": {"runId": run.run_id}, "job": {"namespace": run.namespace, "name": run.job}}
 
 
 def _joined(run: RunIdentity) -> str:

@@ -45,9 +45,17 @@ class Field:
 def schema_of(value: Any, function: Callable[..., Any] | None = None) -> tuple[Field, ...]:
     """The fields of a table, a list of dicts or a list of dataclass instances; empty for anything else.
 
-    Where the value says nothing (an empty list, say), the return annotation of `function` may: a dataclass or
-    TypedDict, or a list of one.
+    Where the value says nothing (an empty list, say), the return annotation of `function` may: a dataclass, TypedDict
+    or pandera model, or a list or table of one. What it says about a field's meaning, and about a type that the value
+    leaves open (a column of missing values only), is kept in any case.
     """
+    hints = _hints(function) if function is not None else {}
+    promised = hinted_fields(hints.get("return"))
+    found = _found(value)
+    return _merged(found, promised) if found else promised
+
+
+def _found(value: Any) -> tuple[Field, ...]:
     if is_table(value):
         try:
             return tuple(_arrow_field(field) for field in to_arrow(value).schema)
@@ -56,25 +64,56 @@ def schema_of(value: Any, function: Callable[..., Any] | None = None) -> tuple[F
     if is_records(value):
         return _record_fields(value)
     row_class = type(value[0]) if isinstance(value, list) and value else type(value)
-    if dataclasses.is_dataclass(row_class):
-        return hinted_fields(row_class)
-    hints = _hints(function) if function is not None else {}
-    return hinted_fields(hints.get("return"))
+    return hinted_fields(row_class) if dataclasses.is_dataclass(row_class) else ()
+
+
+def _merged(found: tuple[Field, ...], promised: tuple[Field, ...]) -> tuple[Field, ...]:
+    by_name = {one.name: one for one in promised}
+    return tuple(
+        dataclasses.replace(
+            one,
+            type=hint.type if one.type in (None, "null") else one.type,
+            description=one.description or hint.description,
+            fields=_merged(one.fields, hint.fields)
+            if one.fields
+            else hint.fields
+            if one.type in (None, "null")
+            else (),
+        )
+        if (hint := by_name.get(one.name)) is not None
+        else one
+        for one in found
+    )
 
 
 def hinted_fields(hint: Any) -> tuple[Field, ...]:
-    """The fields that a type hint promises: of a dataclass, a TypedDict, or a list of one of these."""
+    """The fields that a type hint promises: of a dataclass, TypedDict or pandera model, or a list or table of one."""
     for inner in (hint, *typing.get_args(hint)):
-        if isinstance(inner, type) and (dataclasses.is_dataclass(inner) or typing.is_typeddict(inner)):
-            hints = _hints(inner)
+        if not isinstance(inner, type):
+            continue
+        if dataclasses.is_dataclass(inner) or typing.is_typeddict(inner):
+            hints = _hints(inner, include_extras=True)
             notes = {
                 one.name: one.metadata.get("description")
                 for one in (dataclasses.fields(inner) if dataclasses.is_dataclass(inner) else ())
             }
             return tuple(
-                Field(name, _hint_name(one), notes.get(name), hinted_fields(one)) for name, one in hints.items()
+                Field(name, _hint_name(one), notes.get(name) or _annotated_text(one), hinted_fields(one))
+                for name, one in hints.items()
+            )
+        if hasattr(inner, "to_schema") and any(one.__module__.startswith("pandera.") for one in inner.__mro__):
+            columns = inner.to_schema().columns
+            return tuple(
+                Field(str(name), str(column.dtype).lower(), getattr(column, "description", None))
+                for name, column in columns.items()
             )
     return ()
+
+
+def _annotated_text(hint: Any) -> str | None:
+    """The text in ``Annotated[int, "what it means"]``."""
+    extras = typing.get_args(hint)[1:] if typing.get_origin(hint) is typing.Annotated else ()
+    return next((one for one in extras if isinstance(one, str)), None)
 
 
 def _arrow_field(field: Any) -> Field:
@@ -129,8 +168,8 @@ def _hint_name(hint: Any) -> str:
     return _PYTHON_TYPES.get(hint) or str(getattr(hint, "__name__", hint))
 
 
-def _hints(target: Any) -> dict[str, Any]:
+def _hints(target: Any, *, include_extras: bool = False) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(target)
+        return typing.get_type_hints(target, include_extras=include_extras)
     except Exception:  # noqa: BLE001 - a hint is any expression, and one that cannot be evaluated says nothing
         return {}

@@ -30,6 +30,12 @@ def error_response(error: CollectorError) -> Response:
     return response
 
 
+def unforeseen_error(error: Exception) -> CollectorError:
+    """What a client is told of a bug of ours; the log gets the rest."""
+    log.error("unforeseen error", exc_info=error)
+    return CollectorError("The collector failed; its log says how. This is a bug of ours.", status=500)
+
+
 def install_error_handlers(app: Flask) -> None:
     """Every error of ``app`` in one JSON shape: ``{"code", "message", "errors"}``, never a traceback."""
 
@@ -53,12 +59,10 @@ def install_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
-        log.error("unforeseen error", exc_info=error)
+        refusal = unforeseen_error(error)
         if current_app.testing:
             raise error
-        return error_response(
-            CollectorError("The collector failed; its log says how. This is a bug of ours.", status=500)
-        )
+        return error_response(refusal)
 
 
 def _of_http(error: HTTPException) -> CollectorError:

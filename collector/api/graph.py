@@ -37,6 +37,9 @@ class LineageQuery(DepthSchema):
     """Marquez's query, and ``direction`` as an extra."""
 
     direction = fields.Enum(Direction, by_value=True, load_default=Direction.ANY)
+    aggregateToParentRun = fields.Boolean(
+        load_default=False, metadata={"description": "show parent jobs in the place of their children"}
+    )
 
 
 class WalkQuery(DepthSchema):
@@ -117,7 +120,7 @@ def get_lineage(query: dict[str, Any]) -> Response:
     """Jobs at most ``depth`` jobs away, each with its datasets; a job one dataset away is at depth 1."""
     with reader() as connection:
         question = Question(query["nodeId"], query["direction"], query["depth"], limit=store().max_nodes)
-        return json_response({"graph": marquez_graph(connection, question)})
+        return json_response({"graph": marquez_graph(connection, question, by_parent=query["aggregateToParentRun"])})
 
 
 @blueprint.route("/lineage/upstream")

@@ -10,6 +10,7 @@ from flask import current_app
 from sqlalchemy import Connection, Engine
 
 from collector.body import MAX_BODY
+from collector.intake import Intake
 from collector.store.engines import reading
 from collector.writer import Writer
 
@@ -22,6 +23,7 @@ class Store:
 
     engine: Engine
     writer: Writer
+    intake: Intake
     max_body: int = MAX_BODY
     max_nodes: int = 10_000
 

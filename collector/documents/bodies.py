@@ -42,9 +42,13 @@ class Bodies:
             wanted = {one for name in names for one in (name, IO_PREFIX + name)}
             fits = lambda name: name in wanted or is_curated(name)  # noqa: E731
         self._sets: dict[bytes, FacetSet] = {}
+        self._by_hand: dict[bytes, list[str]] = {}
         for one in packed:
             if one not in self._sets:
                 facets = unpack_facets(one)
+                by_hand = [name for name in facets if name[0] == "h" and is_curated(name)]
+                if by_hand:
+                    self._by_hand[one] = by_hand
                 self._sets[one] = facets if fits is None else {k: v for k, v in facets.items() if fits(k)}
         ids = {body for facets in self._sets.values() for _, _, body in facets.values()}
         query = select(facet_body.c.id, facet_body.c.body).where(among(connection, facet_body.c.id, ids))
@@ -85,9 +89,11 @@ class Bodies:
 
     def curated(self, packed: bytes) -> Curated:
         """What was said by hand of a row."""
+        names = self._by_hand.get(packed)
+        if names is None:
+            return NOTHING
         facets = self._sets[packed]
-        said = [(name, self._raw[entry[2]]) for name, entry in facets.items() if is_curated(name)]
-        return read_curated(said) if said else NOTHING
+        return read_curated((name, self._raw[facets[name][2]]) for name in names)
 
     def own(self, packed: bytes, of_use: bool) -> dict[str, orjson.Fragment]:
         """The facets of a reading or writing (``of_use``), or those of the dataset itself."""

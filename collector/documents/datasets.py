@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from collector import tables
-from collector.curation import Curated, Told
+from collector.curation import NOTHING, Curated, Told
 from collector.documents.bodies import Bodies
 from collector.facets import SchemaField, TableSchema, Transformation
 from collector.facts import FacetSet, merge_facets
@@ -63,7 +63,7 @@ def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int
     d, use, other, run = tables.dataset, tables.run_dataset, tables.run_dataset.alias("other"), tables.run
     newest = (
         select(other.c.run)
-        .where(other.c.dataset_id == d.c.id, other.c.direction == OUTPUT)
+        .where(other.c.dataset_id == d.c.id, tables.is_written(other))
         .order_by(other.c.first_us.desc(), other.c.run.desc())
         .limit(1)
         .scalar_subquery()
@@ -92,6 +92,7 @@ def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int
     v, v2 = tables.dataset_version, tables.dataset_version.alias("newer")
     told = (
         select(d.c.canonical_id, v.c.dataset_id, v.c.created_us, func.max(v.c.key))
+        .select_from(d)
         .join(v, v.c.dataset_id == d.c.id)
         .where(
             among(connection, d.c.canonical_id, datasets),
@@ -199,7 +200,7 @@ def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
         "namespace": namespace,
         "sourceName": (source.name if source else None) or namespace,
         "fields": [_field(field, by_field, curated) for field in (schema.fields if schema else None) or ()],
-        "tags": curated.tagged("", by_field[""]),
+        "tags": curated.tagged("", by_field.get("", ())),
         "description": curated.described("", documentation.description if documentation else None),
     }
     if document["type"] == "STREAM":
@@ -208,6 +209,8 @@ def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
 
 
 def _field(field: SchemaField, tags: dict[str, list[str]], curated: Curated) -> JSON:
+    if not tags and curated is NOTHING:
+        return {"name": field.name, "type": field.type, "tags": [], "description": field.description}
     return {
         "name": field.name,
         "type": field.type,

@@ -128,6 +128,7 @@ def _newest_runs(connection: Connection, jobs: Iterable[int]) -> dict[int, list[
     )
     query = (
         select(j.c.id, r.c.id)
+        .select_from(j)
         .join(r, and_(r.c.job_id == j.c.id, r.c.created_us >= func.coalesce(last, -(2**62))))
         .where(among(connection, j.c.id, jobs))
         .order_by(r.c.created_us.desc(), r.c.run_key.desc())
@@ -157,7 +158,8 @@ def job_sides(connection: Connection, jobs: Iterable[int]) -> dict[tuple[int, in
     for job_id, direction, namespace, name in connection.execute(query):
         found[job_id, direction].append({"namespace": namespace, "name": name})
     for side in found.values():
-        side.sort(key=lambda dataset: (dataset["namespace"], dataset["name"]))
+        if len(side) > 1:
+            side.sort(key=_name)
     return found
 
 

@@ -77,7 +77,7 @@ def _written(
     """(run, dataset, when it wrote) of the version behind each reading; the time is negative where it is exact."""
     u, r, d, s = tables.run_dataset, tables.run, tables.dataset, tables.dataset.alias("sibling")
     o = tables.run_dataset.alias("output")
-    outputs = select(o.c.run).where(o.c.dataset_id == s.c.id, o.c.direction == OUTPUT)
+    outputs = select(o.c.run).where(o.c.dataset_id == s.c.id, tables.is_written(o))
     newest = (o.c.first_us.desc(), o.c.run.desc())
     is_named = or_(
         and_(u.c.version.is_not(None), o.c.version == u.c.version),

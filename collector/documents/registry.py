@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ def one(connection: Connection, table: Table, name: str) -> JSON:
     return _documents(connection, table, rows)[0]
 
 
-def _documents(connection: Connection, table: Table, rows: list[Row[Any]]) -> list[JSON]:
+def _documents(connection: Connection, table: Table, rows: Sequence[Row[Any]]) -> list[JSON]:
     if table is tables.namespace:
         hidden = _hidden(connection, rows)
         return [_namespace(row, row.id in hidden) for row in rows]
@@ -90,7 +91,7 @@ def _source_type(url: str, name: str) -> str:
     return "UNKNOWN"
 
 
-def _hidden(connection: Connection, rows: list[Row[Any]]) -> set[int]:
+def _hidden(connection: Connection, rows: Sequence[Row[Any]]) -> set[int]:
     """The namespaces that a DELETE hides: no word on them, nor on anything in them, is newer. Two statements, where any
     was ever deleted."""
     deleted = {
@@ -109,3 +110,12 @@ def _hidden(connection: Connection, rows: list[Row[Any]]) -> set[int]:
                 if updated_us > deleted[namespace_id]:
                     del deleted[namespace_id]
     return set(deleted)
+
+
+def newest_word(connection: Connection, namespace_id: int) -> int:
+    """The time of the newest word on anything in a namespace: two statements, which read all that is in it."""
+    found = [
+        connection.execute(select(func.max(table.c.updated_us)).where(table.c.namespace_id == namespace_id)).scalar()
+        for table in (tables.job, tables.dataset)
+    ]
+    return max((one for one in found if one is not None), default=0)

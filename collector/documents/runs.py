@@ -62,7 +62,7 @@ def full_run_documents(connection: Connection, runs: Iterable[int]) -> dict[int,
     uses = uses_of_runs(connection, [row.id for row in rows])
     bodies = Bodies(connection, (row.facets for row in rows), fits=_is_of_full_run)
     use_facets = [use.facets for found in uses.values() for use in found]
-    use_bodies = Bodies(connection, use_facets, fits=lambda name: name[0] == IO_PREFIX)
+    use_bodies = Bodies(connection, use_facets, fits=lambda name: name.startswith(IO_PREFIX))
     jobs = _jobs(connection, {row.job_id for row in rows})
     readings = versions_read(
         connection,
@@ -134,6 +134,19 @@ def uses_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, list[
     return found
 
 
+def jobs_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Namespace and name of each run's job: one statement."""
+    r, j, n = tables.run, tables.job, tables.namespace
+    query = (
+        select(r.c.id, n.c.name, j.c.name)
+        .select_from(r)
+        .join(j, j.c.id == r.c.job_id)
+        .join(n, n.c.id == j.c.namespace_id)
+        .where(among(connection, r.c.id, runs))
+    )
+    return {run: (namespace, name) for run, namespace, name in connection.execute(query)}
+
+
 def run_facets(connection: Connection, run_id: int, *, of_job: bool) -> dict[str, Any]:
     """The facets that a run's events gave of the run, or of its job."""
     [row] = run_rows(connection, [run_id])
@@ -155,7 +168,7 @@ def _jobs(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[str, s
 
 
 def _is_of_run(name: str) -> bool:
-    return name[0] != JOB_PREFIX and not is_curated(name)
+    return not name.startswith(JOB_PREFIX) and not is_curated(name)
 
 
 def _is_of_full_run(name: str) -> bool:

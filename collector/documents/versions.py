@@ -55,7 +55,7 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
     names = _names_of(connection, dataset)
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     written = select(u.run, u.dataset_id, u.first_us.label("at"), literal(None, tables.Bytes).label("key")).where(
-        among(connection, u.dataset_id, names), u.direction == OUTPUT
+        among(connection, u.dataset_id, names), tables.is_written(tables.run_dataset)
     )
     told = select(literal(None, tables.BigInteger), v.dataset_id, v.created_us, v.key).where(
         among(connection, v.dataset_id, names)

@@ -105,9 +105,12 @@ def upgrade(engine: Engine) -> None:
             return
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+        from collector.search_index import prepare_search  # late: it knows the facts, which know the rows
+
         with writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            prepare_search(connection)
     except (OperationalError, DatabaseError, sqlite3.Error, OSError) as error:
         raise StoreError(f"The database {engine.url!r} cannot be used: {_plain(error)}") from error
 

@@ -6,8 +6,10 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -21,6 +23,8 @@ from headwater import COLLECTOR, examples
         "headwater run pipeline.py --collector http://127.0.0.1:5000",
         "headwater run pipeline.py --select 'orders+'        orders, and all that is made from it",
         "headwater run pipeline.py --select '+report' --force",
+        "headwater run pipeline.py --exclude tag:slow --jobs 4",
+        "headwater run shop.nightly --engine processes --config orders.since=2024-01-01",
         "headwater run pipeline.py --json | jq '.assets[].checksum'",
     ),
 )
@@ -30,8 +34,22 @@ from headwater import COLLECTOR, examples
     multiple=True,
     metavar="ASSETS",
     help="Only these: 'orders', '+orders' (and what it needs), 'orders+' (and what is made from it), '2+orders' (two "
-    "steps), 'stg_*', 'tag:daily'; commas join them.",
+    "steps), 'stg_*', 'tag:daily', 'group:sales'; commas join them.",
 )
+@click.option("--exclude", multiple=True, metavar="ASSETS", help="Not these, in the same words as --select.")
+@click.option(
+    "--config",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A value of the assets' config: 'limit=5', or 'orders.limit=5' for one asset. Also by the environment, "
+    "HEADWATER_CONFIG__LIMIT; secrets had better come from there.",
+)
+@click.option(
+    "--engine",
+    metavar="ENGINE",
+    help="What the assets run on: threads, processes, or dask://host:port; one after the other by default.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="How many assets may run at once.")
 @click.option(
     "--collector",
     type=COLLECTOR,
@@ -51,32 +69,50 @@ from headwater import COLLECTOR, examples
 def run(
     pipeline: str,
     select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    config: tuple[str, ...],
+    engine: str | None,
+    jobs: int | None,
     collector: str | None,
     namespace: str,
     store: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Run the assets of the file PIPELINE in the order of their needs, check them, store them, record their lineage.
+    """Run the assets of PIPELINE, a file or a module, by their needs, check them, store them, record their lineage.
 
     Assets are functions with the decorator @asset; a parameter's name is the asset that it needs. One whose code,
     version, upstream and stored output are what they were is not run again: it is 'unchanged'. One that fails leaves
-    what is made from it 'upstream_failed', and the rest is done.
+    what is made from it 'upstream_failed', and the rest is done. Ctrl-C ends what runs, and says so in the lineage.
     """
     from emitter.commands import report
     from emitter.commands.pipeline import load
-    from emitter.errors import SelectionError, UnknownAsset
+    from emitter.config import parse, resolve
+    from emitter.engines import engine_for
+    from emitter.errors import ConfigError, EngineError, SelectionError, UnknownAsset
     from emitter.executor import materialize
 
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         graph = load(pipeline)
         try:
-            selected = graph.select(select or None)
+            selected = graph.select(select or None, exclude or None)
         except (SelectionError, UnknownAsset) as error:
-            raise click.BadParameter(str(error), param_hint="--select") from error
-        with _warnings() as warnings, report.Progress(to_stderr=as_json) as progress:
+            hint = "--exclude" if exclude and not select else "--select"
+            raise click.BadParameter(str(error), param_hint=hint) from error
+        try:
+            given = parse(config)
+            resolve(graph, given)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), param_hint="--config") from error
+        try:
+            chosen = engine_for(engine, jobs)
+        except EngineError as error:
+            raise click.BadParameter(str(error), param_hint="--engine") from error
+        with _interruptible(), _warnings() as warnings, report.Progress(to_stderr=as_json) as progress:
             result = materialize(
                 graph,
+                engine=chosen,
+                config=given,
                 select=selected,
                 namespace=namespace,
                 collector=collector,
@@ -96,6 +132,29 @@ def run(
 def _outbox(store: str | None) -> str | None:
     """The outbox's file, where it is not the default: it lies beside the metadata store."""
     return os.path.join(os.path.dirname(store), "outbox.db") if store else None
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C, and the SIGTERM of a scheduler, end the run in order; the exit code is a shell's for that signal."""
+    received = signal.SIGINT
+
+    def stop(number: int, _: Any) -> None:
+        nonlocal received
+        received = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted: what ran was ended, and is run again next time.", err=True)
+        sys.stderr.flush()
+        sys.stdout.flush()
+        # threads that cannot be stopped must not keep the process
+        os._exit(128 + received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,8 @@ class DaskEngine(ThreadEngine):
     """Steps run as tasks of a Dask cluster, at most `jobs` at once: by default as many as its workers have threads.
 
     The workers need headwater and what the pipeline imports. Outputs in files are read and written by the workers, so
-    they must see the same files; what is kept in memory comes back to this process and is sent to who needs it.
+    they must see the same files; what is kept in memory comes back to this process and is sent to who needs it. Classes
+    whose values are pickled to files must be in a module that the workers can import, not in the script itself.
 
     Args:
         address: ``dask://host:port`` of the scheduler; or

@@ -60,7 +60,7 @@ class ProcessEngine(ThreadEngine):
         from emitter.engines.transfer import pack, unpack
         from emitter.making import Abandoned
 
-        payload = pack(work)
+        payload = pack(work, main_by_name=True)
         with self._attempt() as abandoned, self._worker() as worker:
             try:
                 answer = worker.ask(payload, timeout, work.step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import io
 import linecache
 import os
 import sys
@@ -50,8 +51,38 @@ class RemoteTraceback(Exception):
         return f"in the worker process:\n{self.text}"
 
 
-def pack(work: Work) -> bytes:
-    """The work as bytes. Raises NotTransferable, naming the asset and what of it cannot be sent."""
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    """Sends functions as code. Classes of a script go by their name where the other process imports the script too.
+
+    Sent as code, a class would be another one there, and values of it could not be pickled by its name.
+    """
+
+    def __init__(self, file: io.BytesIO, main_by_name: bool) -> None:
+        super().__init__(file)
+        self._main_by_name = main_by_name
+
+    def reducer_override(self, obj: Any) -> Any:
+        if self._main_by_name and isinstance(obj, type) and obj.__module__ == "__main__":
+            found: Any = sys.modules.get("__main__")
+            for part in obj.__qualname__.split("."):
+                found = getattr(found, part, None)
+            if found is obj:
+                return NotImplemented
+        return super().reducer_override(obj)
+
+
+def _dumps(value: Any, main_by_name: bool) -> bytes:
+    with io.BytesIO() as file:
+        _Pickler(file, main_by_name).dump(value)
+        return file.getvalue()
+
+
+def pack(work: Work, *, main_by_name: bool = False) -> bytes:
+    """The work as bytes; `main_by_name`: the other process imports the script that runs here.
+
+    Raises NotTransferable, naming the asset and what of it cannot be sent.
+    """
+    main_by_name = main_by_name and hasattr(sys.modules.get("__main__"), "__file__")
     sent = replace(
         work,
         assets=tuple(_without_source(one) for one in work.assets),
@@ -59,7 +90,7 @@ def pack(work: Work) -> bytes:
     )
     modules = _modules(one.function for one in work.assets)
     try:
-        return bytes(cloudpickle.dumps((modules, cloudpickle.dumps(sent))))
+        return _dumps((main_by_name, modules, _dumps(sent, main_by_name)), False)
     except Exception as error:
         raise NotTransferable(_culprit(sent, error)) from error
 
@@ -68,7 +99,7 @@ def do_packed(payload: bytes) -> bytes:
     """Do the work, in another process; returns what `unpack` reads. Never raises an Exception."""
     file: str | None = None
     try:
-        modules, packed = cloudpickle.loads(payload)
+        main_by_name, modules, packed = cloudpickle.loads(payload)
         for one in modules:
             _load(one)
         work: Work = cloudpickle.loads(packed)
@@ -80,7 +111,7 @@ def do_packed(payload: bytes) -> bytes:
         one if is_in_process(asset) else Made(None, one.version) for asset, one in zip(work.assets, made, strict=True)
     ]
     try:
-        return bytes(cloudpickle.dumps((sent, None, None)))
+        return _dumps((sent, None, None), main_by_name)
     except Exception as error:  # noqa: BLE001 - pickling calls the value's own code
         names = [asset.name for asset in work.assets if is_in_process(asset)]
         value = next(type(one.value).__name__ for one in sent if one.value is not None)
@@ -111,11 +142,11 @@ def _packed_error(error: Exception, file: str | None = None) -> bytes:
     text = "".join(traceback.format_exception(shown))
     where = RemoteTraceback(frames, text.replace(_SENT_CODE, file) if file else text)
     try:
-        packed = bytes(cloudpickle.dumps((None, error, where)))
+        packed = _dumps((None, error, where), False)
         cloudpickle.loads(packed)  # an error whose class needs other arguments can be sent, and not read
     except Exception:  # noqa: BLE001 - an error of the user's own that cannot be sent; told by its text
         told = WorkFailed(f"{type(error).__name__}: {error}")
-        packed = bytes(cloudpickle.dumps((None, told, where)))
+        packed = _dumps((None, told, where), False)
     return packed
 
 

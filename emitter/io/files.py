@@ -1,48 +1,63 @@
-"""One file per asset in a directory, written atomically."""
+"""One file per asset, in a directory or wherever fsspec reaches, written atomically."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from emitter.checksum import path_digest
 from emitter.errors import OutputMissing, StorageError
+from emitter.io.folders import LocalFolder, folder_at, told
 from emitter.io.protocol import DatasetName, IOManager, Stored
 
 if TYPE_CHECKING:
     from emitter.assets import Asset
 
-_TEMPORARY_SUFFIX = ".partial"
-#: What a killed process left behind is cleared away by the next write once nobody can be writing it any more.
-_ABANDONED_SECONDS = 24 * 3600
-
 
 class FileIO(IOManager):
     """Keeps each output as a file named after its asset; a subclass says how a value becomes bytes and back.
 
-    The file appears under its name only when it is whole: it is written beside it, synced and then renamed. In lineage
-    it is called by OpenLineage's naming for files: namespace ``file``, the absolute path as name.
+    The file appears under its name only when it is whole: it is written elsewhere and put in its place then. In lineage
+    it is called by OpenLineage's naming for its store: ``file`` and the absolute path, ``s3://bucket`` and the key.
 
     Args:
-        directory: where the files go, made when it is needed; a relative one is meant from where the process is now.
+        directory: where the files go: a directory, made when it is needed (a relative one is meant from where the
+            process is now), or a URL that fsspec knows, such as ``s3://bucket/folder`` or ``memory://folder``.
+        file: the file's name, for an IO manager of one asset; by default the asset's, with the suffix.
+        storage_options: what fsspec needs to reach the URL.
     """
 
     suffix = ""
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(os.path.abspath(os.path.expanduser(directory)))
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        file: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder = folder_at(directory, storage_options)
+        self.file = file
+        self.in_process = self.folder.in_process
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.directory)!r})"
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
+    @property
+    def directory(self) -> Path:
+        """The directory. Raises StorageError for files that are elsewhere."""
+        if not isinstance(self.folder, LocalFolder):
+            raise StorageError(f"{self!r} keeps no files on this machine")
+        return self.folder.directory
+
+    def file_name(self, asset: Asset) -> str:
+        """The name of an asset's file within the folder."""
+        return self.file or f"{asset.name}{self.suffix}"
 
     def path(self, asset: Asset) -> Path:
-        """The file of an asset's output, whether or not it is there."""
-        return self.directory / f"{asset.name}{self.suffix}"
+        """The file of an asset's output on this machine, whether or not it is there."""
+        return self.directory / self.file_name(asset)
 
     def write(self, file: IO[bytes], value: Any, asset: Asset) -> None:
         """Write the value to a file that was just made. Raises UnsupportedValue for one that it cannot hold."""
@@ -53,70 +68,29 @@ class FileIO(IOManager):
         raise NotImplementedError
 
     def save(self, asset: Asset, value: Any) -> None:
-        with replaced_when_whole(self.path(asset)) as file:
+        with self.folder.replace(self.file_name(asset)) as file:
             self.write(file, value, asset)
 
     def load(self, asset: Asset) -> Any:
-        path = self.path(asset)
+        name = self.file_name(asset)
+        place = self.folder.location(name)
         try:
-            with open(path, "rb") as file:
+            with self.folder.open(name) as file:
                 return self.read(file, asset)
         except FileNotFoundError:
-            raise OutputMissing(f"asset '{asset.name}' has no output at {path}; materialize it first") from None
+            raise OutputMissing(f"asset '{asset.name}' has no output at {place}; materialize it first") from None
         except StorageError:
             raise
         except Exception as error:
-            raise StorageError(f"{path}, the output of asset '{asset.name}', cannot be read: {_told(error)}") from error
+            raise StorageError(f"{place}, the output of asset '{asset.name}', cannot be read: {told(error)}") from error
 
     def stored(self, asset: Asset) -> Stored | None:
-        path = self.path(asset)
-        if not path.exists():
-            return None
-        found = path_digest(path)
-        return Stored(str(found), found.size)
+        try:
+            found = self.folder.digest(self.file_name(asset))
+        except OSError as error:
+            place = self.folder.location(self.file_name(asset))
+            raise StorageError(f"{place} cannot be read: {told(error)}") from error
+        return Stored(*found) if found else None
 
     def dataset(self, asset: Asset) -> DatasetName:
-        return DatasetName("file", self.path(asset).as_posix())
-
-
-@contextlib.contextmanager
-def replaced_when_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Give a new file to write that takes the place of `path` in one step when the block ends without an error.
-
-    Until then, and for good if the process is killed or the block raises, what was at `path` stays as it was.
-    Raises StorageError where the file system refuses.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(path)
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
-        file = open(partial, "xb")  # noqa: SIM115 - closed below, where the errors differ
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {_told(error)}") from error
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"{path} cannot be written: {_told(error)}") from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _clear_abandoned(path: Path) -> None:
-    oldest = time.time() - _ABANDONED_SECONDS
-    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            mine = entry.name.startswith(f".{path.name}.") and entry.name.endswith(_TEMPORARY_SUFFIX)
-            if mine and entry.stat().st_mtime < oldest:
-                os.unlink(entry.path)
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"{type(error).__name__}: {error}"
+        return self.folder.dataset(self.file_name(asset))

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from emitter.errors import OutputMissing
+from emitter.io.naming import DatasetName
 
 if TYPE_CHECKING:
     from emitter.assets import Asset
-
-
-class DatasetName(NamedTuple):
-    """A dataset's namespace and name, by OpenLineage's naming for the store it is in."""
-
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ class OutboxConfig(Config):
     ``endpoint``, ``auth``, ``timeout`` (seconds), ``verify``, ``compression``, ``custom_headers`` and ``ssl_context``
     are those of openlineage-python's http transport. ``path`` is the outbox's file, bounded by ``max_bytes`` and
     ``max_days``; ``flush_seconds`` is what the end of a process may take; ``wait``, seconds for which each emit waits
-    for delivery, is for processes that end without warning; ``linger`` seconds to gather a batch of ``batch_events``; ``synchronous`` is
+    for delivery, is for processes that end without warning; ``linger``, seconds to gather a batch of ``batch_events``;
+    ``synchronous`` is
     ``normal``, or ``full`` to survive a loss of power too; ``redact`` masks secrets, ``redact_sql`` the string literals
     of SQL. ``problem`` says why the configuration cannot be used: lineage fails no job, so it is not raised.
     """

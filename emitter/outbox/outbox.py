@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from emitter.errors import OutboxInUse
 from emitter.outbox.accounting import keep_within
 from emitter.outbox.body import Body
 from emitter.outbox.config import FLUSH_SECONDS, MAX_BYTES, MAX_DAYS
@@ -18,7 +19,7 @@ from emitter.outbox.lease import Lease
 from emitter.outbox.schema import Synchronous
 from emitter.outbox.sender import Sender
 from emitter.outbox.store import Store
-from emitter.outbox.wire import Address, Wire, close_inherited_sockets
+from emitter.outbox.wire import Address, Wire, close_inherited_sockets, without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Route:
         self._address = address
         self._destination: int | None = None
         self._sender: Sender | None = None
+        self._opening = threading.Lock()
         self._first = 0
         self._since_look = 0
         self._bytes_since_look = 0
@@ -154,16 +156,22 @@ class Route:
     def after_in_child(self) -> None:
         """Begin anew in a forked child."""
         self._sender = self._destination = None
+        self._opening = threading.Lock()
 
     def _opened(self) -> tuple[int, Sender]:
         with self.outbox.store.lock:
             if self._destination is None or self._sender is None:
-                self._destination, self._sender = self._open()
+                if not self._opening.acquire(blocking=False):  # a signal's handler, in the middle of this
+                    raise OutboxInUse("the outbox is being opened")
+                try:
+                    self._destination, self._sender = self._open()
+                finally:
+                    self._opening.release()
             return self._destination, self._sender
 
     def _open(self) -> tuple[int, Sender]:
         store, settings = self.outbox.store, self.outbox.settings
-        destination = store.destination(self._address.url)
+        destination = store.destination(without_credentials(self._address.url))
         self._first = store.newest(destination)
         self.outbox.lease.open()
         sender = Sender(
@@ -179,7 +187,7 @@ class Route:
         return destination, sender
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _lock_held = False
 _pid = os.getpid()
 _outboxes: dict[Path | None, Outbox] = {}
@@ -235,7 +243,7 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     global _lock, _pid
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _pid = os.getpid()
     close_inherited_sockets()
     for outbox in _outboxes.values():

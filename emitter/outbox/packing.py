@@ -25,8 +25,8 @@ class Packing:
 
     def __init__(self) -> None:
         self._plain = zstandard.ZstdCompressor(level=_LEVEL)
-        self._compressors: dict[int, zstandard.ZstdCompressor] = {}
-        self._current: int | None = None
+        # one attribute, so that a signal handler never finds half of a change
+        self._current: tuple[int, zstandard.ZstdCompressor] | None = None
         self._looked = False
         self._misses = 0
 
@@ -41,9 +41,10 @@ class Packing:
             self._make(connection, body)
         if self._current is None:
             return None, self._plain.compress(body)
-        packed = self._compressors[self._current].compress(body)
+        dictionary, compressor = self._current
+        packed = compressor.compress(body)
         self._misses = self._misses + 1 if len(packed) * 4 > len(body) else 0
-        return self._current, packed
+        return dictionary, packed
 
     def _use_newest(self, connection: sqlite3.Connection) -> None:
         found = connection.execute("SELECT id, body FROM dictionary ORDER BY id DESC LIMIT 1").fetchone()
@@ -60,8 +61,7 @@ class Packing:
             self._use(made, body)
 
     def _use(self, dictionary: int, body: bytes) -> None:
-        self._compressors = {dictionary: zstandard.ZstdCompressor(level=_LEVEL, dict_data=_dictionary(body))}
-        self._current = dictionary
+        self._current = dictionary, zstandard.ZstdCompressor(level=_LEVEL, dict_data=_dictionary(body))
 
 
 class Unpacking:

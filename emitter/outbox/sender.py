@@ -32,7 +32,7 @@ class Sender:
     """Sends a store's events of one destination, in a thread of its own, while this process has the lease for it.
 
     ``linger``: seconds to wait after an event for more, so that they go in one batch; ``max_age``: seconds after which
-    an event that could not be sent is dropped.
+    an event that could not be sent is dropped; ``eager``: the first try is made whatever earlier failures said.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Sender:
         batch_events: int = 500,
         linger: float = 0.1,
         max_age: float = 7 * 86_400.0,
+        eager: bool = False,
     ) -> None:
         self._store = store
         self._destination = destination
@@ -53,8 +54,10 @@ class Sender:
         self._shipping = Shipping(store, destination, wire, batch_events)
         self._linger = linger
         self._max_age = max_age
+        self._eager = eager
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
+        self._starting = threading.Lock()
         self._woken = False
         self._hurried = False
         self._stopping = False
@@ -71,14 +74,22 @@ class Sender:
         with self._changed:
             self._woken = True
             self._stopping = False
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="headwater-outbox", daemon=True)
+            self._changed.notify_all()
+            # a signal's handler may come between any two steps, and must not start a second thread
+            if self._starting.acquire(blocking=False):
                 try:
-                    self._thread.start()
-                except RuntimeError:
-                    self._thread = None
-            elif self._thread is not None:
-                self._changed.notify_all()
+                    if self._thread is None or not self._thread.is_alive():
+                        self._start()
+                finally:
+                    self._starting.release()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="headwater-outbox", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return
+        self._thread = thread
 
     def flush(self, seconds: float, after: int = 0) -> bool:
         """Wait until the events after a position are sent, for so many seconds at most; whether they are.
@@ -131,7 +142,9 @@ class Sender:
             if self._stuck:
                 return True
             trouble = self._trouble
-        return trouble is not None and (trouble.asked is None or trouble.asked > left)
+        if trouble is None:
+            return False
+        return trouble.asked > left if trouble.asked is not None else not trouble.busy
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
@@ -200,8 +213,12 @@ class Sender:
             self._keep_up()
             condition = self._store.condition(self._destination)
             left = condition.retry_at - time.time()
-            if left > 0 and (condition.is_slow or condition.is_asked or not (first or self._hurried_now())):
-                self._note(Trouble("not yet", left if condition.is_asked else None))
+            if (
+                left > 0
+                and not (first and self._eager)
+                and (condition.is_slow or condition.is_asked or not (first or self._hurried_now()))
+            ):
+                self._note(self._trouble or Trouble("not yet", left if condition.is_asked else None))
                 return min(left, _LOOK_SECONDS)
             first = False
             step = self._shipping.step()

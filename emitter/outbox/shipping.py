@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emitter.outbox.accounting import report_drops
 from emitter.outbox.backoff import pause
 from emitter.outbox.store import Store, Waiting
 from emitter.outbox.verdict import Answer, Trouble, Verdict, judge_batch, judge_single
 from emitter.outbox.wire import Unreachable, Wire
 
+log = logging.getLogger(__name__)
+
 #: A collector without the batch call is asked for it again after so long: it may have been replaced.
 _NO_BATCH_SECONDS = 3_600.0
 _MAX_BATCH_BYTES = 2 * 1024 * 1024
+#: Between two reports on dropped events, while others wait.
+_REPORT_SECONDS = 10.0
 #: Single posts whose outcome is recorded together: so many may be sent twice after a kill.
 _SINGLES = 20
 #: So many events in a row that the collector fails on are its fault, not theirs.
@@ -43,6 +47,8 @@ class Shipping:
         self.most = max(1, batch_events)
         self._limit = self.most
         self._sending_since: float | None = None
+        self._refused = False
+        self._report_at = time.monotonic() + _REPORT_SECONDS
 
     @property
     def sending_for(self) -> float:
@@ -54,8 +60,6 @@ class Shipping:
         """Send the next batch."""
         waiting = self._store.take(self._destination, self._limit, _MAX_BATCH_BYTES)
         if not waiting:
-            if report_drops(self._store, self._destination):
-                return Step()
             return Step(empty=True)
         single = len(waiting) == 1 or self._store.condition(self._destination).batch_at > time.time()
         if single:
@@ -126,10 +130,23 @@ class Shipping:
 
     def _record(self, waiting: Sequence[Waiting], verdict: Verdict) -> int:
         """Settle what is decided; returns how many events left the outbox."""
+        if verdict.refused:
+            refusal = next(iter(verdict.refused.values()))
+            log.log(
+                logging.DEBUG if self._refused else logging.WARNING,
+                "lineage events refused by the collector, set aside events=%d status=%d reason=%r",
+                len(verdict.refused),
+                refusal.status,
+                refusal.reason,
+            )
+            self._refused = True
         self._store.settle(
             self._destination,
             [waiting[index].position for index in verdict.delivered],
             {waiting[index].position: refusal for index, refusal in verdict.refused.items()},
             {waiting[index].position: (reason, pause) for index, reason in verdict.again.items()},
+            report=time.monotonic() >= self._report_at,
         )
+        if time.monotonic() >= self._report_at:
+            self._report_at = time.monotonic() + _REPORT_SECONDS
         return len(verdict.delivered) + len(verdict.refused)

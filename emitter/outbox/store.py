@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from emitter.errors import OutboxError
-from emitter.outbox.accounting import record_drops
+from emitter.errors import OutboxError, OutboxInUse
+from emitter.outbox.accounting import record_drops, report_drops
 from emitter.outbox.body import Body, number
 from emitter.outbox.packing import Packing, Unpacking
 from emitter.outbox.schema import Synchronous, connect
@@ -159,10 +159,13 @@ class Store:
         delivered: Sequence[int],
         refused: Mapping[int, Refusal],
         again: Mapping[int, tuple[str, Callable[[int], float]]],
+        *,
+        report: bool = True,
     ) -> None:
         """Record what became of events, by position.
 
-        ``again`` gives a reason, and how many seconds to wait after so many attempts.
+        ``again`` gives a reason, and how many seconds to wait after so many attempts. Where anything was delivered, so
+        that the collector is there, drops are reported: with ``report``, and in any case before nothing waits any more.
         """
         if not (delivered or refused or again):
             return
@@ -188,6 +191,13 @@ class Store:
                     "retry_at = 0 WHERE id = ?",
                     (len(delivered), now, destination),
                 )
+                if report or not self.any(destination):
+                    report_drops(self, destination)
+
+    def release_held(self, destination: int) -> None:
+        """Let the events be tried that were to be tried later."""
+        with self.using() as db:
+            db.execute("UPDATE event SET retry_at = 0 WHERE destination = ? AND retry_at > 0", (destination,))
 
     def condition(self, destination: int) -> Condition:
         """How it stands with the destination."""
@@ -244,7 +254,7 @@ class Store:
         """The connection in a transaction that alone may write."""
         with self.using() as db:
             if db.in_transaction:  # a signal's handler, between two statements of its own thread's transaction
-                raise OutboxError("the outbox is in use")
+                raise OutboxInUse("the outbox is in use")
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db

@@ -8,7 +8,7 @@ from typing import Any
 
 from openlineage.client.transport.transport import Transport
 
-from emitter.errors import OutboxError
+from emitter.errors import OutboxError, OutboxInUse
 from emitter.outbox.body import body_of
 from emitter.outbox.config import OutboxConfig
 from emitter.outbox.outbox import Route, Settings, outbox_at
@@ -93,6 +93,8 @@ class OutboxTransport(Transport):
                     self._file = outbox_at(self.config.path, self._settings()).route(self.config.address)
                 self._file.add(body)
                 return self._file
+            except OutboxInUse:
+                pass  # this event alone goes another way
             except (OutboxError, OSError) as error:
                 self._file_again_at = time.monotonic() + _FILE_PAUSE_SECONDS
                 self._tell("outbox cannot be written, lineage events go through memory", str(error))

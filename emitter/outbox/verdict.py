@@ -10,6 +10,7 @@ import orjson
 _NO_SUCH_CALL = (404, 405, 501)
 #: Of one event alone: it will never be taken as it is.
 _REFUSED = (400, 413, 415, 422)
+_BUSY = (408, 425, 429, 502, 503, 504)
 _MAX_REASON = 500
 
 
@@ -34,11 +35,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why nothing more can be sent now. ``asked`` is what Retry-After said, ``slow`` that the failure took its time."""
+    """Why nothing more can be sent now.
+
+    ``asked`` is what Retry-After said; ``slow``: the failure took its time; ``busy``: it may well pass in a moment.
+    """
 
     reason: str
     asked: float | None = None
     slow: bool = False
+    busy: bool = False
 
 
 @dataclass(slots=True)
@@ -65,7 +70,7 @@ def judge_single(answer: Answer) -> Verdict:
         return Verdict(refused={0: Refusal(answer.status, _reason(answer))})
     if answer.status == 500:  # may be this event's fault: others go on, and this one and its run wait
         return Verdict(again={0: _told(answer)})
-    return Verdict(trouble=Trouble(_told(answer), answer.retry_after))
+    return Verdict(trouble=_trouble(answer))
 
 
 def judge_batch(answer: Answer, count: int) -> Verdict:
@@ -75,7 +80,7 @@ def judge_batch(answer: Answer, count: int) -> Verdict:
     if answer.status in (*_REFUSED, 500):
         return Verdict(divide=True)
     if not _is_success(answer):
-        return Verdict(trouble=Trouble(_told(answer), answer.retry_after))
+        return Verdict(trouble=_trouble(answer))
     if answer.status == 204:
         return Verdict(delivered=list(range(count)))
     try:
@@ -111,6 +116,10 @@ def _failures(document: Any, count: int) -> dict[int, tuple[str, bool]]:
 def _is_success(answer: Answer) -> bool:
     # a login page of a proxy is a 200 too, and no event was stored
     return 200 <= answer.status < 300 and not (answer.body.strip() and "html" in answer.content_type.lower())
+
+
+def _trouble(answer: Answer) -> Trouble:
+    return Trouble(_told(answer), answer.retry_after, busy=answer.status in _BUSY)
 
 
 def _told(answer: Answer) -> str:

@@ -6,6 +6,7 @@ import encodings.idna  # noqa: F401 - what a thread would import later could hol
 import gzip
 import netrc  # noqa: F401 - the same
 import os
+import re
 import time
 import weakref
 from contextlib import closing
@@ -119,6 +120,11 @@ class Wire:
             for prefix in ("http://", "https://"):
                 self._session.mount(prefix, _Adapter(max_retries=0, pool_connections=1, pool_maxsize=1))
         return self._session
+
+
+def without_credentials(url: str) -> str:
+    """``url`` without a user and password in it: what may be kept and shown."""
+    return re.sub(r"://[^/?#]*@", "://", url)
 
 
 def close_inherited_sockets() -> None:

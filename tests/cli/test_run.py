@@ -143,7 +143,8 @@ def test_collector_that_is_not_there_costs_the_lineage_but_not_the_run(headwater
 
     assert done.returncode == 0
     assert "3 assets: 3 materialized" in done.stdout
-    assert "8 lineage events could not be delivered to http://127.0.0.1:9 (connection refused)" in done.stdout
+    assert "8 lineage events wait in the outbox for http://127.0.0.1:9 (connection refused)" in done.stdout
+    assert "headwater outbox flush" in done.stdout
     assert "headwater serve" in done.stdout
     assert (pipeline.parent / "data" / "revenue.parquet").exists()
 

@@ -11,6 +11,7 @@ from collector import create_app
 from collector.api.store import EXTENSION
 from tests.collector.databases import postgresql_database
 from tests.conftest import ENGINES
+from tests.e2e.servers import running_collector
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -29,3 +30,10 @@ def _client(database: str) -> Iterator[FlaskClient]:
     held = app.extensions[EXTENSION]
     held.writer.close()
     held.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a collector in a process of its own, as `headwater serve` starts it."""
+    with running_collector(tmp_path_factory.mktemp("served")) as url:
+        yield url

@@ -6,6 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from collector import legacy
+from collector.keys import microseconds
+from collector.records import make_record
 from tests.collector.events import JSON, columns, dataset_event, facet, job_event, raw, run_event, schema
 
 NAMES = ("a", "b", "c", "d")
@@ -95,10 +98,17 @@ def _parent(number: int) -> JSON:
     return {"parent": facet(**parent, root=parent)}
 
 
+def _delivery(instance: int, sequence: int) -> JSON:
+    dropped = [{"first": sequence + 1, "last": sequence + 2, "reason": "size"}]
+    number = {"instance": f"00000000-0000-0000-0000-00000000000{instance}", "sequence": sequence}
+    return {"headwater_delivery": facet(**number, **({"dropped": dropped} if sequence == 2 else {}))}
+
+
 _run_facets = st.one_of(
     st.just({}),
     st.integers(1, 4).map(_parent),
     st.integers(0, 2).map(lambda day: {"nominalTime": facet(nominalStartTime=f"2026-01-0{day + 1}T00:00:00Z")}),
+    st.tuples(st.integers(1, 2), st.sampled_from([1, 2, 3, 1_024, 1_025])).map(lambda number: _delivery(*number)),
 )
 
 _run_events = st.builds(
@@ -127,7 +137,72 @@ _dataset_events = st.builds(
     _times,
 )
 
+
+# --- what Marquez's legacy calls become -------------------------------------------------------------------------------
+
+_microseconds = st.integers(0, 9).map(lambda second: microseconds(f"2026-01-01T00:00:0{second}Z"))
+_data = st.just("data")
+_by_hand = st.one_of(
+    st.builds(legacy.tagged, st.sampled_from(["PII", "a/b"]), st.booleans(), st.sampled_from(["", "x"])),
+    st.just(legacy.hidden()),
+)
+_told_dataset = st.builds(
+    lambda columns, text, tags, source: legacy.dataset_facets(
+        {
+            "type": "DB_TABLE",
+            "physicalName": text or "p",
+            "sourceName": source,
+            "fields": [{"name": name, "type": "text", "tags": tags} for name in columns],
+            "description": text,
+            "tags": tags,
+        },
+        None,
+    ),
+    st.sets(st.sampled_from("xyz")),
+    st.sampled_from([None, "one", "other"]),
+    st.sampled_from([[], ["PII"]]),
+    st.sampled_from(["s", "postgres://h"]),
+)
+_told_job = st.builds(
+    lambda kind, location: legacy.job_facets({"type": kind, "location": location}),
+    st.sampled_from(["BATCH", "STREAM"]),
+    st.sampled_from([None, "https://example.com/1", "https://example.com/2"]),
+)
+_ids = st.lists(_names.map(lambda name: {"namespace": "data", "name": name}), max_size=2)
+_legacy = st.one_of(
+    st.builds(legacy.dataset_event, _data, _names, st.one_of(_by_hand, _told_dataset), _microseconds),
+    st.builds(legacy.job_event, st.just("jobs"), st.sampled_from(["j1", "j2"]), _told_job, _microseconds, _ids, _ids),
+    st.builds(legacy.job_event, st.just("jobs"), st.sampled_from(["j1", "j2"]), _by_hand, _microseconds),
+    st.builds(
+        legacy.run_event,
+        st.sampled_from(["OTHER", "START", "COMPLETE", "FAIL"]),
+        st.integers(1, 5).map(lambda number: f"00000000-0000-0000-0000-00000000000{number}"),
+        st.just(("jobs", "j1")),
+        _microseconds,
+        st.just(legacy.run_facets({"args": {"a": 1}, "nominalStartTime": "2026-01-01T00:00:00Z"})),
+        _ids,
+        _ids,
+    ),
+    st.builds(
+        make_record, st.just("namespace"), st.sampled_from(["data", "jobs", "n"]), _microseconds, ownerName=_names
+    ),
+    st.builds(
+        make_record, st.just("namespace"), st.sampled_from(["data", "jobs"]), _microseconds, hidden=st.just(True)
+    ),
+    st.builds(
+        make_record, st.just("source"), st.sampled_from(["s", "data"]), _microseconds, type=_names, connectionUrl=_names
+    ),
+    st.builds(
+        make_record,
+        st.just("tag"),
+        st.sampled_from(["PII", "t"]),
+        _microseconds,
+        description=st.one_of(st.none(), _names),
+    ),
+)
+
 events: st.SearchStrategy[dict[str, Any]] = st.one_of(
     _run_events, _run_events, _run_events, _job_events, _dataset_events
 )
-histories = st.lists(events.map(raw), min_size=1, max_size=14)
+bodies = st.one_of(events.map(raw), events.map(raw), events.map(raw), _legacy.map(lambda event: event.raw))
+histories = st.lists(bodies, min_size=1, max_size=14)

@@ -6,17 +6,24 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Engine, text
 
-from collector.decode import decode
+from collector.decode import Event, decode
 from collector.digest import table_digests
 from collector.ingest import Memory, ingest
+from collector.records import KINDS, read_stored
 from collector.store.engines import reading, writing
-from collector.tables import ARRIVED, DERIVED
+from collector.tables import ARRIVED, DERIVED, REMEMBERED
+
+
+def read(body: bytes) -> Event:
+    """An event, or one of the records that legacy calls make of namespaces, sources and tags."""
+    kind = next((kind for kind in KINDS if body.startswith(f'{{"headwater":"{kind}"'.encode())), None)
+    return decode(body) if kind is None else read_stored(kind, body)
 
 
 def fill(engine: Engine, bodies: Iterable[bytes], memory: Memory | None = None) -> None:
     """Store ``bodies`` in one commit."""
     with writing(engine) as connection:
-        ingest(connection, [decode(body) for body in bodies], memory or Memory())
+        ingest(connection, [read(body) for body in bodies], memory or Memory())
 
 
 def fill_in_batches(engine: Engine, batches: Iterable[Sequence[bytes]]) -> None:
@@ -35,5 +42,5 @@ def state(engine: Engine) -> dict[str, str]:
 def clear(engine: Engine) -> None:
     """An empty store again, faster than a new one."""
     with writing(engine) as connection:
-        for table in (*ARRIVED, *DERIVED):
+        for table in (*ARRIVED, *DERIVED, *REMEMBERED):
             connection.execute(text(f"DELETE FROM {table.name}"))

@@ -9,8 +9,9 @@ import re
 import threading
 import tracemalloc
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -19,12 +20,11 @@ from collector import keys
 from collector.body import MAX_BODY, MAX_INFLATED, MAX_MEMBERS
 from collector.packing import compress, decompress
 from collector.tables import metadata
-from tests.collector.answers import ask_everything, get, get_text, kept, names
+from tests.collector.answers import ask_everything, get, get_text, kept, names, parsed
 from tests.collector.events import JSON, columns, dataset, dataset_event, job_event, raw, run_event, schema
 from tests.collector.events import facet as facet_body
 from tests.collector.known_facets import good_facets, wrong_bodies
 from tests.lineage.hostile import FRAGMENTS
-from tests.mermaid_parser import parse_all
 
 LINEAGE, BATCH = "/api/v1/lineage", "/api/v1/lineage/batch"
 BEFORE = raw(run_event(run=901, job="before", outputs=("before",)))
@@ -110,40 +110,57 @@ REFUSED: dict[str, Refusal] = {
 }  # fmt: skip
 
 
+def post(client: FlaskClient, path: str, body: bytes, **headers: str) -> Any:
+    """The answer to a POST; sent again where the collector says so, as any client does on a busy machine."""
+    while True:
+        response = client.post(path, data=body, headers=headers)
+        if response.status_code != 503:
+            return response
+
+
+def stored_events(client: FlaskClient) -> int:
+    return int(get(client, "/api/v1/events/lineage", limit=0)["totalCount"])
+
+
 def assert_alive(client: FlaskClient) -> None:
     """The writer still writes, and what it wrote is found."""
-    assert client.post(LINEAGE, data=AFTER).status_code == 201
+    made = raw(run_event(run=str(uuid4()), job="after", inputs=("before",), outputs=("after",)))
+    before = stored_events(client)
+    assert post(client, LINEAGE, made).status_code == 201
+    assert stored_events(client) == before + 1
     found = get(client, "/api/v1/lineage/upstream", nodeId="dataset:data:after")
     assert {"dataset:data:after", "dataset:data:before", "job:jobs:after"} <= {node["id"] for node in found["nodes"]}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_hostile_event_is_refused_and_kept_and_nothing_of_it_stored(client: FlaskClient, name: str) -> None:
+def test_hostile_event_is_refused_and_kept_and_nothing_of_it_stored(shared: FlaskClient, name: str) -> None:
     refusal = REFUSED[name]
-    response = client.post(LINEAGE, data=refusal.body)
+    before = stored_events(shared)
+    response = post(shared, LINEAGE, refusal.body)
     assert response.status_code == refusal.status, response.text[:300]
     assert response.json["code"] == refusal.status
     assert_says(response.json["message"], refusal.message)
     assert (refusal.path is None) or refusal.path in response.json["errors"]
-    (one,) = kept(client)
-    assert one.body == refusal.body
+    one = kept(shared)[refusal.body]
     assert one.reason == response.json
-    assert get(client, "/api/v1/events/lineage")["totalCount"] == 0
-    assert_alive(client)
+    assert stored_events(shared) == before
+    assert_alive(shared)
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_hostile_event_harms_no_neighbour_in_a_batch(client: FlaskClient, name: str) -> None:
+def test_hostile_event_harms_no_neighbour_in_a_batch(shared: FlaskClient, name: str) -> None:
     refusal = REFUSED[name]
-    response = client.post(BATCH, data=b"[" + b",".join([BEFORE, refusal.body, AFTER]) + b"]")
+    before = stored_events(shared)
+    neighbours = [raw(run_event(run=str(uuid4()), job="neighbour", outputs=("before",))) for _ in range(2)]
+    response = post(shared, BATCH, b"[" + b",".join([neighbours[0], refusal.body, neighbours[1]]) + b"]")
     assert response.status_code == 200
     (failed,) = response.json["failed_events"]
     assert (failed["index"], failed["retriable"]) == (1, False)
     assert_says(failed["reason"], refusal.message)
     assert response.json["summary"]["successful"] == 2
-    assert [one.body for one in kept(client)] == [refusal.body]
-    assert get(client, "/api/v1/events/lineage")["totalCount"] == 2
-    assert_alive(client)
+    assert refusal.body in kept(shared)
+    assert stored_events(shared) == before + 2
+    assert_alive(shared)
 
 
 def assert_says(message: str, pattern: str) -> None:
@@ -160,7 +177,7 @@ class Oddity:
     body: bytes
     outputs: tuple[str, ...] = ("b",)
     time: str = "2026-01-01T00:00:00.000000Z"
-    value: Any = field(default=None)
+    value: Any = None
 
 
 ACCEPTED: dict[str, Oddity] = {
@@ -193,26 +210,34 @@ ACCEPTED: dict[str, Oddity] = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_odd_event_is_stored_as_it_came_and_answered_for(client: FlaskClient, name: str) -> None:
+def test_odd_event_is_stored_as_it_came_and_answered_for(shared: FlaskClient, name: str) -> None:
     odd = ACCEPTED[name]
-    response = client.post(BATCH, data=b"[" + BEFORE + b"," + odd.body.removeprefix(b"\xef\xbb\xbf") + b"]")
-    assert response.json["failed_events"] == []
-    assert client.post(LINEAGE, data=odd.body).status_code == 201
-    assert kept(client) == []
-    page = client.get("/api/v1/events/lineage", query_string={"limit": 1, "sortDirection": "asc"})
-    stored = {json.dumps(one) for one in get(client, "/api/v1/events/lineage")["events"]}
-    assert json.dumps(json.loads(odd.body.removeprefix(b"\xef\xbb\xbf"))) in stored
-    assert page.json["totalCount"] == 2
-    job = get(client, "/api/v1/namespaces/jobs/jobs/odd")
+    run = str(UUID(int=1_000 + list(ACCEPTED).index(name))).encode()
+    body = odd.body.replace(b'"odd", "facets": {}', b'"odd %s", "facets": {}' % name.encode())
+    body = body.replace(str(UUID(int=7)).encode(), run)
+    plain = body.removeprefix(b"\xef\xbb\xbf")
+    before = stored_events(shared)
+    assert post(shared, LINEAGE, body).status_code == 201
+    assert post(shared, BATCH, b"[" + BEFORE + b"," + plain + b"]").json["failed_events"] == []
+    assert plain in shared.get("/api/v1/events/lineage", query_string={"limit": 1_000}).data
+    assert stored_events(shared) - before in (1, 2)  # BEFORE is new only once
+    job = get(shared, f"/api/v1/namespaces/jobs/jobs/odd {name}")
     assert [one["name"] for one in job["outputs"]] == list(odd.outputs)
     assert job["latestRun"]["endedAt"] == odd.time
     if odd.value is not None:
         assert job["latestRun"]["facets"]["odd"]["value"] == odd.value
+    get(shared, "/api/v1/lineage", nodeId=f"job:jobs:odd {name}")
+    get_text(shared, "/api/v1/lineage/diagram", nodeId=f"job:jobs:odd {name}")
+    assert_alive(shared)
+
+
+def test_all_odd_events_together_are_answered_for(client: FlaskClient) -> None:
+    for odd in ACCEPTED.values():
+        assert post(client, LINEAGE, odd.body).status_code == 201
     ask_everything(client)
-    assert_alive(client)
 
 
-@pytest.mark.parametrize("size", [2_001, 100_000, 9_900_000])
+@pytest.mark.parametrize("size", [2_002, 100_000, 9_900_000])
 def test_long_names_are_kept_apart_and_cut(client: FlaskClient, size: int) -> None:
     one, other = "é" * (size // 2), "é" * (size // 2 - 1) + "x"
     made = run_event(inputs=(one,), outputs=("end", dataset("c", schema=schema("x" * 2_000))))
@@ -262,7 +287,7 @@ def test_body_at_the_limit_is_taken_and_one_over_is_not(client: FlaskClient) -> 
         assert (response.status_code, response.json["code"]) == (413, 413)
         assert "10,485,760 bytes" in response.json["message"]
         assert "Retry-After" not in response.headers
-    assert kept(client) == []
+    assert not kept(client)
     assert_alive(client)
 
 
@@ -292,14 +317,14 @@ def test_body_without_a_length_is_bounded_too(client: FlaskClient) -> None:
         ("gzip", lambda body: gzip.compress(body[:100]) + b"\0" * 100_000 + gzip.compress(body[100:])),
     ],
 )
-def test_packed_body_is_read(client: FlaskClient, encoding: str, pack: Any) -> None:
-    response = client.post(LINEAGE, data=pack(BEFORE), headers={"Content-Encoding": encoding})
-    assert response.status_code == 201
-    response = client.post(
-        BATCH, data=pack(b"[" + BEFORE + b"," + AFTER + b"]"), headers={"Content-Encoding": encoding}
-    )
+def test_packed_body_is_read(shared: FlaskClient, encoding: str, pack: Any) -> None:
+    headers = {"Content-Encoding": encoding}
+    made = [raw(run_event(run=str(uuid4()), outputs=("packed",))) for _ in range(3)]
+    before = stored_events(shared)
+    assert post(shared, LINEAGE, pack(made[0]), **headers).status_code == 201
+    response = post(shared, BATCH, pack(b"[" + made[1] + b"," + made[2] + b"]"), **headers)
     assert response.json["summary"]["successful"] == 2
-    assert_alive(client)
+    assert stored_events(shared) == before + 3
 
 
 def _bomb() -> bytes:
@@ -327,22 +352,21 @@ ENCODED: dict[str, tuple[bytes, str, int, str]] = {
 
 @pytest.mark.parametrize("path", [LINEAGE, BATCH])
 @pytest.mark.parametrize("name", ENCODED)
-def test_body_that_cannot_be_unpacked_is_refused_and_kept(client: FlaskClient, name: str, path: str) -> None:
+def test_body_that_cannot_be_unpacked_is_refused_and_kept(shared: FlaskClient, name: str, path: str) -> None:
     body, encoding, status, message = ENCODED[name]
-    response = client.post(path, data=body, headers={"Content-Encoding": encoding})
+    response = post(shared, path, body, **{"Content-Encoding": encoding})
     assert response.status_code == status, response.text
     assert_says(response.json["message"], message)
-    (one,) = kept(client)
+    one = kept(shared)[b"" if name == "gzip of nothing" else body]
     assert one.reason == response.json
-    assert one.body == (b"" if name == "gzip of nothing" else body)
-    assert_alive(client)
+    assert_alive(shared)
 
 
-def test_bomb_costs_no_more_memory_than_the_limit(client: FlaskClient) -> None:
+def test_bomb_costs_no_more_memory_than_the_limit(shared: FlaskClient) -> None:
     body = _bomb()
     tracemalloc.start()
     try:
-        assert client.post(LINEAGE, data=body, headers={"Content-Encoding": "gzip"}).status_code == 413
+        assert post(shared, LINEAGE, body, **{"Content-Encoding": "gzip"}).status_code == 413
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -373,42 +397,32 @@ def events_of_wrong_facets() -> list[bytes]:
         other = _dataset(f"out{number}", chosen("dataset", number)) | {"outputFacets": chosen("outputFacets", number)}
         run, job = chosen("run", number), chosen("job", number)
         time = f"2026-01-01T00:{number // 60 % 60:02}:{number % 60:02}Z"
-        made.append(
-            raw(
-                run_event(
-                    "START", time, run=number + 1, job=f"j{number}", inputs=(one,), outputs=(other,), run_facets=run,
-                    job_facets=job,
-                )
-            )
-        )  # fmt: skip
-        declared = job_event(time, job=f"d{number}", inputs=(one,), outputs=(other,))
+        sides: Any = {"inputs": (one,), "outputs": (other,)}
+        named = run_event("START", time, run=number + 1, job=f"j{number}", run_facets=run, job_facets=job, **sides)
+        declared = job_event(time, job=f"d{number}", **sides)
         declared["job"]["facets"] = job
-        made.append(raw(declared))
-        made.append(raw(dataset_event(_dataset(f"only{number}", chosen("dataset", number)), time)))
+        described = dataset_event(_dataset(f"only{number}", chosen("dataset", number)), time)
+        made += [raw(named), raw((declared, described)[number % 2])]
     return made
 
 
 def test_wrong_types_in_known_facets_lose_nothing(client: FlaskClient) -> None:
     bodies = events_of_wrong_facets()
-    assert len(bodies) > 1_000
-    for start in range(0, len(bodies), 250):
-        part = bodies[start : start + 250]
-        while True:
-            response = client.post(BATCH, data=b"[" + b",".join(part) + b"]")
-            if response.status_code != 503:  # two cores may be busy with other tests
-                break
+    for start in range(0, len(bodies), 100):
+        part = bodies[start : start + 100]
+        response = post(client, BATCH, b"[" + b",".join(part) + b"]")
         assert response.json["failed_events"] == []
         assert response.json["summary"]["successful"] == len(part)
-    assert get(client, "/api/v1/events/lineage", limit=0)["totalCount"] == len(bodies)
-    assert kept(client) == []
-    for number in range(0, len(bodies) // 3, 2):
-        for name in ("in", "out", "only"):
-            get(client, f"/api/v1/namespaces/data/datasets/{name}{number}")
+    assert stored_events(client) == len(bodies)
+    assert not kept(client)
+    for number in range(0, len(bodies) // 2 - 1, 6):
+        get(client, f"/api/v1/namespaces/data/datasets/in{number}")
+        get(client, f"/api/v1/namespaces/data/datasets/out{number}")
         get(client, f"/api/v1/namespaces/jobs/jobs/j{number}")
-        for granularity in ("dataset", "column"):
-            get(client, "/api/v1/lineage/upstream", nodeId=f"dataset:data:out{number}", granularity=granularity)
-        get_text(client, "/api/v1/lineage/diagram", nodeId=f"job:jobs:d{number}", depth=2)
-    ask_everything(client, most=5)
+        get(client, f"/api/v1/namespaces/jobs/jobs/d{number}")
+        get(client, "/api/v1/lineage/upstream", nodeId=f"dataset:data:out{number}", granularity="dataset")
+        get(client, "/api/v1/lineage/upstream", nodeId=f"dataset:data:only{number + 1}", granularity="column")
+    ask_everything(client, most=4)
     assert_alive(client)
 
 
@@ -465,11 +479,11 @@ def test_hostile_names_are_answered_for_and_drawn(client: FlaskClient) -> None:
     assert response.json["failed_events"] == []
     stored = set(names(client, metadata.tables["dataset"]))
     assert {(text.replace("\x00", "\u2400"),) * 2 for text in texts} == stored
-    diagrams = ask_everything(client, most=12)
+    diagrams = ask_everything(client, most=20, depth=1)
     diagrams.append(
         get_text(client, "/api/v1/lineage/diagram.mmd", nodeId='dataset:":"', depth=1_000, title="<script>")
     )
-    refused = [parsed for parsed in parse_all(diagrams) if not parsed.ok]
+    refused = [one for one in parsed(diagrams) if not one.ok]
     assert not refused, (refused[0].error, refused[0].text)
 
 
@@ -508,7 +522,8 @@ def test_two_things_with_one_node_id_share_it(client: FlaskClient) -> None:
         ({"nodeId": "dataset:data:after", "granularity": "table"}, "granularity"),
     ],
 )
-def test_bad_query_is_refused_by_its_field(client: FlaskClient, query: JSON, path: str) -> None:
+def test_bad_query_is_refused_by_its_field(shared: FlaskClient, query: JSON, path: str) -> None:
+    client = shared
     client.post(LINEAGE, data=AFTER)
     for call in ("upstream", "downstream", "diagram", "diagram.mmd", "diagram.dot"):
         response = client.get(f"/api/v1/lineage/{call}", query_string=query)
@@ -527,8 +542,8 @@ def test_bad_query_is_refused_by_its_field(client: FlaskClient, query: JSON, pat
         {"sortDirection": "sideways"},
     ],
 )  # fmt: skip
-def test_bad_page_of_events_is_refused_by_its_field(client: FlaskClient, query: JSON) -> None:
-    response = client.get("/api/v1/events/lineage", query_string=query)
+def test_bad_page_of_events_is_refused_by_its_field(shared: FlaskClient, query: JSON) -> None:
+    response = shared.get("/api/v1/events/lineage", query_string=query)
     assert response.status_code == 400, response.text
     assert list(response.json["errors"]) == list(query)
 
@@ -565,12 +580,12 @@ def test_good_and_hostile_posts_at_once_are_each_answered_as_alone(client: Flask
     good: list[int] = []
 
     def post_bad(name: str) -> None:
-        answers[name].add(app.test_client().post(LINEAGE, data=REFUSED[name].body).status_code)
+        answers[name].add(post(app.test_client(), LINEAGE, REFUSED[name].body).status_code)
 
     def post_good(start: int) -> None:
         for number in range(start, start + 10):
             made = raw(run_event(run=number, job=f"g{number}", outputs=(f"g{number}",)))
-            good.append(app.test_client().post(LINEAGE, data=made).status_code)
+            good.append(post(app.test_client(), LINEAGE, made).status_code)
 
     small = [name for name, refusal in REFUSED.items() if len(refusal.body) < 100_000]
     threads = [threading.Thread(target=post_bad, args=(name,)) for name in small]
@@ -581,8 +596,8 @@ def test_good_and_hostile_posts_at_once_are_each_answered_as_alone(client: Flask
         thread.join()
     assert {name: answers[name] for name in small} == {name: {REFUSED[name].status} for name in small}
     assert good == [201] * 80
-    assert get(client, "/api/v1/events/lineage", limit=0)["totalCount"] == 80
-    assert {one.body for one in kept(client)} == {REFUSED[name].body for name in small}
+    assert stored_events(client) == 80
+    assert kept(client).keys() == {REFUSED[name].body for name in small}
 
 
 # --- what only the store can refuse ----------------------------------------------------------------------------------
@@ -595,21 +610,15 @@ def test_event_that_the_store_refuses_harms_no_neighbour(client: FlaskClient, mo
         return 4_711 if parts[-1] in ("collides one", "collides other") else hashed(*parts)
 
     monkeypatch.setattr(keys, "hashed_id", colliding)
-    bodies = [
-        BEFORE,
-        raw(run_event(run=1, job="one", outputs=("collides one",))),
-        AFTER,
-        raw(run_event(run=2, job="other", outputs=("collides other", "elsewhere"))),
-    ]
-    response = client.post(BATCH, data=b"[" + b",".join(bodies) + b"]")
+    assert post(client, LINEAGE, raw(run_event(run=1, job="one", outputs=("collides one",)))).status_code == 201
+    collides = raw(run_event(run=2, job="other", inputs=("elsewhere",), outputs=("collides other",)))
+    response = post(client, BATCH, b"[" + b",".join([BEFORE, collides, AFTER]) + b"]")
     assert response.status_code == 200
     (failed,) = response.json["failed_events"]
-    assert failed["index"] in (1, 3)
+    assert failed["index"] == 1
     assert "hash to one id" in failed["reason"]
-    assert [one.body for one in kept(client)] == [bodies[failed["index"]]]
-    assert get(client, "/api/v1/events/lineage", limit=0)["totalCount"] == 3
-    again = client.post(LINEAGE, data=bodies[failed["index"]])
-    assert again.status_code == 422
+    assert list(kept(client)) == [collides]
+    assert stored_events(client) == 3
+    assert post(client, LINEAGE, collides).status_code == 422
     assert client.get("/api/v1/namespaces/data/datasets/elsewhere").status_code == 404  # nothing half-written
     assert_alive(client)
-    keys.dataset_id.cache_clear()

@@ -30,9 +30,7 @@ def comparable_results(results: Any) -> dict[str, Any]:
 
 def comparable_events(events: list[dict[str, Any]], folder: Path) -> list[str]:
     """The events as sorted texts: engines that run several assets at once tell of them in another order."""
-    return sorted(
-        json.dumps(_without(event), sort_keys=True).replace(str(folder), "FOLDER") for event in events
-    )
+    return sorted(json.dumps(_without(event), sort_keys=True).replace(str(folder), "FOLDER") for event in events)
 
 
 def _without(value: Any) -> Any:

@@ -63,7 +63,7 @@ class Window:
 
 
 @asset
-def visits(window: Window = Window()) -> int:  # noqa: B008 - as its users write it
+def visits(window: Window = Window()) -> int:
     return window.days
 
 

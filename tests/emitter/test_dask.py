@@ -17,6 +17,7 @@ from tests.emitter.refusals import refused
 from tests.emitter.test_engines import Unpicklable, run_everything, sequential  # noqa: F401
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def cluster() -> Iterator[str]:
     """The address of a scheduler with two worker processes, as Headwater writes it."""
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
         ) as running,
     ):
         yield running.scheduler_address.replace("tcp://", "dask://")
@@ -92,9 +93,9 @@ def test_a_worker_that_dies_fails_its_asset_only(workdir: Path) -> None:
         os._exit(1)
 
     with (
-        distributed.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
         ) as running,
         distributed.Client(running, set_as_default=False) as client,
     ):
@@ -108,4 +109,3 @@ def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("emitter.engines.dask._CONNECT_SECONDS", 1)
     with refused(EngineError, "no Dask scheduler answers at tcp://127.0.0.1:9", "start one: dask scheduler"):
         materialize(asset(name="one")(lambda: 1), engine="dask://127.0.0.1:9")
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import pandas as pd
 import polars as pl
@@ -105,3 +105,42 @@ def test_other_values_have_no_schema() -> None:
         assert schema_of(value) == ()
     assert schema_of([], unknown) == ()
     assert schema_of(pd.DataFrame({"a": [1, "x"]})) == ()
+
+
+@dataclasses.dataclass
+class Sale:
+    id: Annotated[int, "the sale's number"]
+    note: str
+    price: float = dataclasses.field(default=0.0, metadata={"description": "in euros"})
+
+
+def test_what_a_hint_says_is_kept_beside_what_the_value_says() -> None:
+    def sales() -> list[Sale]:
+        return []
+
+    promised = schema_of([], sales)
+    assert [(one.name, one.type, one.description) for one in promised] == [
+        ("id", "int64", "the sale's number"),
+        ("note", "string", None),
+        ("price", "double", "in euros"),
+    ]
+    rows = [{"id": 1, "note": None, "extra": True}]
+    for value in (rows, pl.DataFrame(rows)):
+        assert [(one.name, one.type, one.description) for one in schema_of(value, sales)] == [
+            ("id", "int64", "the sale's number"),
+            ("note", "string", None),
+            ("extra", "bool", None),
+        ]
+
+
+def test_a_pandera_model_as_a_hint_promises_its_columns() -> None:
+    pandera = pytest.importorskip("pandera.pandas")
+
+    class Visits(pandera.DataFrameModel):  # type: ignore[misc]
+        page: str = pandera.Field(description="what was looked at")
+
+    def visits() -> Any: ...
+
+    visits.__annotations__["return"] = pandera.typing.DataFrame[Visits] if hasattr(pandera, "typing") else list[Visits]
+    (field,) = schema_of(None, visits)
+    assert (field.name, field.description) == ("page", "what was looked at")

@@ -99,4 +99,9 @@ def test_a_source_says_where_it_is_declared_and_when_it_was_first_seen(workdir: 
     assert "test_sources.py" in str(source.location)
     result = materialize(source)["orders"]
     assert result.created_at is not None and result.created_at <= dt.datetime.now(dt.UTC)
-    assert (source.description, source.group, source.source, source.code_version) == ("What was ordered.", "shop", None, "")
+    assert (source.description, source.group, source.source, source.code_version) == (
+        "What was ordered.",
+        "shop",
+        None,
+        "",
+    )

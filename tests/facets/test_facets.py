@@ -11,13 +11,16 @@ import pytest
 from openlineage.client.serde import Serde
 
 import facets
-from facets import asset_version, checksum, materialization, schemas
+from facets import asset_version, checksum, command, delivery, materialization, schemas
 from facets.asset_version import HeadwaterAssetVersionDatasetFacet
 from facets.checksum import HASHED, HeadwaterChecksumDatasetFacet
+from facets.command import HeadwaterCommandRunFacet
+from facets.delivery import DroppedEvents, HeadwaterDeliveryRunFacet
 from facets.materialization import STATUSES, HeadwaterMaterializationRunFacet
 from tests.openlineage_schema import validate_facet
 
 NOW = "2024-05-01T12:00:00.123456Z"
+INSTANCE = "3f5e83fa-3480-44ff-99c5-ff943904e5e8"
 
 FULL = [
     (
@@ -35,6 +38,10 @@ FULL = [
     (asset_version.KEY, "DatasetFacet", HeadwaterAssetVersionDatasetFacet("1", NOW, NOW)),
     (checksum.KEY, "DatasetFacet", HeadwaterChecksumDatasetFacet("blake3", "af13", "table", sizeBytes=0, rows=3)),
     (materialization.KEY, "RunFacet", HeadwaterMaterializationRunFacet("unchanged", reason="nothing changed")),
+    (delivery.KEY, "RunFacet", HeadwaterDeliveryRunFacet(INSTANCE, 3, [DroppedEvents(1, 2, "size")])),
+    (delivery.KEY, "RunFacet", HeadwaterDeliveryRunFacet(INSTANCE, 1)),
+    (command.KEY, "RunFacet", HeadwaterCommandRunFacet("load.sh", exitCode=3, seconds=0.5)),
+    (command.KEY, "RunFacet", HeadwaterCommandRunFacet("load.sh", signal="SIGKILL", seconds=2)),
     *[(checksum.KEY, "DatasetFacet", HeadwaterChecksumDatasetFacet("blake3", "af13", hashed)) for hashed in HASHED],
     *[(materialization.KEY, "RunFacet", HeadwaterMaterializationRunFacet(status)) for status in STATUSES],
 ]
@@ -74,6 +81,12 @@ def test_redaction_leaves_versions_and_checksums_but_may_take_the_reason():
         (lambda: HeadwaterChecksumDatasetFacet("blake3", "af", "file", sizeBytes=-1), "sizeBytes"),
         (lambda: HeadwaterChecksumDatasetFacet("blake3", "af", "table", rows=-1), "rows"),
         (lambda: HeadwaterMaterializationRunFacet("done"), "status"),
+        (lambda: HeadwaterDeliveryRunFacet("one", 1), "instance"),
+        (lambda: HeadwaterDeliveryRunFacet(INSTANCE, 0), "sequence"),
+        (lambda: HeadwaterDeliveryRunFacet(INSTANCE, "1"), "sequence"),
+        (lambda: DroppedEvents(0, 2, "size"), "first"),
+        (lambda: DroppedEvents(1, 2, "lost"), "reason"),
+        (lambda: HeadwaterCommandRunFacet("load.sh", seconds=-1), "seconds"),
         (lambda: HeadwaterAssetVersionDatasetFacet("1", "2024-05-01", NOW), "createdAt"),
         (lambda: HeadwaterAssetVersionDatasetFacet("1", NOW, "yesterday"), "updatedAt"),
         (lambda: HeadwaterAssetVersionDatasetFacet("1", NOW, "2024-05-01T12:00:00"), "updatedAt"),

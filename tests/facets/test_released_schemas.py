@@ -13,12 +13,16 @@ import facets
 from facets import schemas
 from facets.asset_version import HeadwaterAssetVersionDatasetFacet
 from facets.checksum import HeadwaterChecksumDatasetFacet
+from facets.command import HeadwaterCommandRunFacet
+from facets.delivery import HeadwaterDeliveryRunFacet
 from facets.materialization import HeadwaterMaterializationRunFacet
 
 #: SHA-256 of each released file. Add a line when a new version is published; never change one.
 RELEASED = {
     "1-0-0/HeadwaterAssetVersionDatasetFacet": "a98cad6c78a33ab202dcd2619d66d6aae4301d57cadd560a8b4731ea3f2b5c38",
     "1-0-0/HeadwaterChecksumDatasetFacet": "ebd735619dc9ad5744d18f8e93fab502ac17dc7023354806324e325328248766",
+    "1-0-0/HeadwaterCommandRunFacet": "11b0c6e6b21a3cfca0bba745a94e7a15ef90440185f07ce7fc688bc585946466",
+    "1-0-0/HeadwaterDeliveryRunFacet": "0568d8a4f874e22549f856be8789f7103b29e5be335c2c03697964deb6652732",
     "1-0-0/HeadwaterMaterializationRunFacet": "93d34d1c575d9810ab92da0dd07632a7536f54a5b61371c7360ff9e4e3676818",
 }
 
@@ -50,7 +54,14 @@ def test_schema_is_valid_and_named_by_its_own_url(name):
 
 
 @pytest.mark.parametrize(
-    "facet", [HeadwaterAssetVersionDatasetFacet, HeadwaterChecksumDatasetFacet, HeadwaterMaterializationRunFacet]
+    "facet",
+    [
+        HeadwaterAssetVersionDatasetFacet,
+        HeadwaterChecksumDatasetFacet,
+        HeadwaterCommandRunFacet,
+        HeadwaterDeliveryRunFacet,
+        HeadwaterMaterializationRunFacet,
+    ],
 )
 def test_class_points_at_a_released_schema_that_has_its_fields(facet):
     url, _, pointer = facet._get_schema().partition("#/$defs/")

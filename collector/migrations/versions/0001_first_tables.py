@@ -86,6 +86,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_declared_dataset_dataset_id"), "declared_dataset", ["dataset_id"], unique=False)
     op.create_table(
+        "delivery",
+        sa.Column("key", sa.LargeBinary(length=24), nullable=False),
+        sa.Column("seen", sa.LargeBinary(length=128), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first_us", sa.BigInteger(), nullable=False),
+        sa.Column("last_us", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_delivery")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "delivery_drop",
+        sa.Column("instance", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("instance", "first", "last", "reason", name=op.f("pk_delivery_drop")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "edge",
         sa.Column("job_id", sa.BigInteger(), nullable=False),
         sa.Column("direction", sa.SmallInteger(), nullable=False),
@@ -226,10 +247,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        op.f("ix_run_dataset_dataset_id_direction_first_us"),
+        "ix_run_dataset_written",
         "run_dataset",
-        ["dataset_id", "direction", "first_us"],
+        ["dataset_id", "first_us"],
         unique=False,
+        sqlite_where=sa.text("direction = 1"),
+        postgresql_where=sa.text("direction = 1"),
     )
     op.create_table(
         "run_statement",
@@ -295,6 +318,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop every table."""
     op.drop_table("store_fact")
+    op.drop_table("delivery_drop")
+    op.drop_table("delivery")
     op.drop_table("facet_body")
     op.drop_table("stated_edge")
     op.drop_table("column_edge")

@@ -1,0 +1,216 @@
+"""``GET /column-lineage``: columns made from columns, from a dataset, a column or a job, each also at one version."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, and_, select
+
+from collector import keys, tables
+from collector.documents.bodies import Bodies
+from collector.documents.datasets import dataset_names, newest_versions, transformation_summary
+from collector.documents.versions import job_versions
+from collector.edges import column_origins
+from collector.errors import NotFound
+from collector.facets import SchemaField, TableSchema
+from collector.flow import FlowWalk, walk_columns
+from collector.lookup import Found, find_node
+from collector.packing import decompress, unpack_facets
+from collector.tables import OUTPUT
+from collector.versions import version_key
+from collector.walk import Direction, among
+from lineage.nodes import NodeKind, field_node
+
+JSON = dict[str, Any]
+Column = tuple[int, str]  # dataset id (canonical), column
+
+
+def column_graph(connection: Connection, node_id: str, depth: int, *, with_downstream: bool, limit: int) -> list[JSON]:
+    """The columns upstream of a node, and downstream where asked, as Marquez's nodes sorted by id.
+
+    A fixed number of statements for each of ``depth`` levels. Raises BadQuery, NotFound.
+    """
+    start = find_node(connection, node_id, (NodeKind.DATASET, NodeKind.FIELD, NodeKind.JOB))
+    told: dict[Column, list[tuple[Column, str]]] = {}  # origins as they were at the version
+    versions: dict[int, str] = {}
+    if start.node.version is not None:
+        told, versions = _at_version(connection, start)
+        starts = sorted(told)
+    elif start.node.kind is NodeKind.JOB:
+        starts = _columns_of_job(connection, start.id)
+    elif start.node.field is not None:
+        starts = [(start.id, start.node.field)]
+    else:
+        starts = _columns_of_dataset(connection, start.id)
+    if start.node.field is not None:
+        starts = [one for one in starts if one[1] == start.node.field] or [(start.id, start.node.field)]
+    if told:
+        origins = sorted({origin for one in starts for origin, _ in told.get(one, ())} - set(starts))
+        found = walk_columns(connection, origins, Direction.UPSTREAM, max(0, depth - 1), limit)
+        found.nodes |= dict.fromkeys(starts, 0)
+        found.edges |= {(origin, one): "column" for one in starts for origin, _ in told.get(one, ())}
+    else:
+        found = walk_columns(connection, starts, Direction.UPSTREAM, depth, limit)
+    if with_downstream:
+        down = walk_columns(connection, starts, Direction.DOWNSTREAM, depth, limit)
+        found = FlowWalk(found.nodes | down.nodes, found.edges | down.edges)
+    columns = {node for node in found.nodes if node[1]}
+    edges = {(a, b) for a, b in found.edges if a in columns and b in columns}
+    if not edges and start.node.kind is not NodeKind.FIELD:
+        return []
+    return _documents(connection, columns, edges, told, versions)
+
+
+def _documents(
+    connection: Connection,
+    columns: set[Column],
+    edges: set[tuple[Column, Column]],
+    told: dict[Column, list[tuple[Column, str]]],
+    versions: dict[int, str],
+) -> list[JSON]:
+    datasets = {dataset for dataset, _ in columns}
+    names = dataset_names(connection, datasets)
+    newest = {dataset: version.uuid for dataset, version in newest_versions(connection, datasets).items()} | versions
+    types = _types(connection, datasets)
+    ways = _ways(connection, datasets) | {
+        (origin, one): text for one, origins in told.items() for origin, text in origins
+    }
+    ids = {column: str(field_node(*names[column[0]], column[1])) for column in columns}
+    into: dict[Column, list[Column]] = defaultdict(list)
+    out_of: dict[Column, list[Column]] = defaultdict(list)
+    for origin, destination in sorted(edges, key=lambda edge: (ids[edge[0]], ids[edge[1]])):
+        into[destination].append(origin)
+        out_of[origin].append(destination)
+    nodes: dict[str, JSON] = {}
+    for column in columns:
+        namespace, name = names[column[0]]
+        inputs = []
+        for origin in into[column]:
+            kind, description = transformation_summary(ways.get((origin, column), "[]"))
+            inputs.append(
+                {
+                    "namespace": names[origin[0]][0],
+                    "dataset": names[origin[0]][1],
+                    "datasetVersion": newest.get(origin[0]),
+                    "field": origin[1],
+                    "transformationDescription": description,
+                    "transformationType": kind,
+                }
+            )
+        nodes[ids[column]] = {
+            "id": ids[column],
+            "type": "DATASET_FIELD",
+            "data": {
+                "namespace": namespace,
+                "dataset": name,
+                "datasetVersion": newest.get(column[0]),
+                "field": column[1],
+                "fieldType": types.get(column),
+                "transformationDescription": inputs[0]["transformationDescription"] if inputs else None,
+                "transformationType": inputs[0]["transformationType"] if inputs else None,
+                "inputFields": inputs,
+            },
+            "inEdges": [{"origin": ids[origin], "destination": ids[column]} for origin in into[column]],
+            "outEdges": [{"origin": ids[column], "destination": ids[to]} for to in out_of[column]],
+        }
+    return [nodes[one] for one in sorted(nodes)]
+
+
+def _types(connection: Connection, datasets: Iterable[int]) -> dict[Column, str | None]:
+    """The type of each column, by the newest schema: two statements."""
+    d = tables.dataset.c
+    rows = connection.execute(select(d.canonical_id, d.facets).where(among(connection, d.canonical_id, datasets))).all()
+    bodies = Bodies(connection, (facets for _, facets in rows), ("schema",))
+    found: dict[Column, str | None] = {}
+    for dataset, packed in rows:
+        schema = bodies.get(packed, "schema", TableSchema)
+        _add_types(found, dataset, "", (schema.fields if schema else None) or ())
+    return found
+
+
+def _add_types(found: dict[Column, str | None], dataset: int, prefix: str, columns: Iterable[SchemaField]) -> None:
+    for column in columns:
+        name = keys.clean_name(prefix + column.name, keys.FIELD_BYTES)
+        found.setdefault((dataset, name), column.type)
+        _add_types(found, dataset, f"{prefix}{column.name}.", column.fields or ())
+
+
+def _ways(connection: Connection, datasets: Iterable[int]) -> dict[tuple[Column, Column], str]:
+    """The transformations of each column edge into ``datasets``, by (origin, destination): one statement."""
+    c = tables.column_edge.c
+    query = select(c.origin_id, c.origin_field, c.destination_id, c.destination_field, c.transformations).where(
+        among(connection, c.destination_id, datasets)
+    )
+    return {((a, x), (b, y)): text for a, x, b, y, text in connection.execute(query.order_by(c.job_id.desc()))}
+
+
+def _columns_of_dataset(connection: Connection, dataset: int) -> list[Column]:
+    c = tables.column_edge.c
+    made = select(c.destination_field).where(c.destination_id == dataset)
+    used = select(c.origin_field).where(c.origin_id == dataset)
+    return [(dataset, column) for column in sorted({one for (one,) in connection.execute(made.union(used))} - {""})]
+
+
+def _columns_of_job(connection: Connection, job: int) -> list[Column]:
+    """The columns that a job makes, as its runs or its own ``lineage`` facet say."""
+    c = tables.column_edge.c
+    query = select(c.destination_id, c.destination_field).where(c.job_id.in_((job, -job))).distinct()
+    return sorted((dataset, column) for dataset, column in connection.execute(query) if column)
+
+
+def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list[tuple[Column, str]]], dict[int, str]]:
+    """The columns that a version of a dataset, or a job's newest run of a version, made: origins by column, and the
+    version of each dataset that it wrote. Raises NotFound."""
+    version = start.node.version or ""
+    run_key: bytes | None = None
+    if start.node.kind is NodeKind.JOB:
+        for one in job_versions(connection, start.id):
+            if one["version"] == version.lower() and one["latestRun"] is not None:
+                run_key = keys.run_key(one["latestRun"]["id"])
+        title = "Job version"
+    else:
+        title = "Dataset version"
+        try:
+            run_key = version_key(start.id, uuid.UUID(version).bytes)
+        except ValueError:
+            run_key = None
+    u, r, d, b = tables.run_dataset.c, tables.run.c, tables.dataset, tables.facet_body.c
+    query = (
+        select(d.c.canonical_id, u.facets)
+        .select_from(tables.run)
+        .join(tables.run_dataset, and_(u.run == r.id, u.direction == OUTPUT))
+        .join(d, d.c.id == u.dataset_id)
+        .where(r.run_key == (run_key or b""))
+    )
+    written = [
+        (dataset, unpack_facets(facets))
+        for dataset, facets in connection.execute(query)
+        if start.node.kind is NodeKind.JOB or dataset == start.id
+    ]
+    if not written:
+        raise NotFound(f"{title} '{version}' not found.")
+    ids = {facets["columnLineage"][2] for _, facets in written if "columnLineage" in facets}
+    raw = {
+        i: decompress(body) for i, body in connection.execute(select(b.id, b.body).where(among(connection, b.id, ids)))
+    }
+    told: dict[Column, list[tuple[Column, str]]] = defaultdict(list)
+    from collector.versions import version_uuid
+
+    versions = {dataset: version_uuid(dataset, run_key or b"") for dataset, _ in written}
+    origins = {
+        dataset: column_origins(raw[facets["columnLineage"][2]])
+        for dataset, facets in written
+        if "columnLineage" in facets
+    }
+    named = {origin for found in origins.values() for _, origin, _, _ in found}
+    canonical: dict[int, int] = dict(
+        connection.execute(select(d.c.id, d.c.canonical_id).where(among(connection, d.c.id, named))).all()
+    )
+    for dataset, found in origins.items():
+        for column, origin, origin_column, text in found:
+            if column:
+                told[dataset, column].append(((canonical.get(origin, origin), origin_column), text))
+    return dict(told), versions

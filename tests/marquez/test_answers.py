@@ -1,0 +1,189 @@
+"""What the answers say: versions, lineage of columns and runs, search in its order, counts in a time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from collector.event_counts import intervals
+from tests.collector.events import columns, dataset, facet, run_event, schema
+from tests.marquez.scenario import Call
+
+
+def node_ids(document: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [node["id"] for node in document["graph"]]
+
+
+def test_run_completed_by_calls_is_in_the_graph(call: Call) -> None:
+    call("POST", "/lineage", run_event(run=9, job="other", inputs=("a",), outputs=("b",)))
+    sides = {"inputs": [{"namespace": "data", "name": "a"}], "outputs": [{"namespace": "data", "name": "b"}]}
+    call("PUT", "/namespaces/jobs/jobs/mine", {"type": "BATCH", **sides})
+    run = call("POST", "/namespaces/jobs/jobs/mine/runs", {})[1]["id"]
+    call("POST", f"/jobs/runs/{run}/start")
+    call("POST", f"/jobs/runs/{run}/complete")
+    graph = call("GET", "/lineage?nodeId=dataset:data:b&depth=1")[1]["graph"]
+    assert [node["id"] for node in graph] == ["dataset:data:a", "dataset:data:b", "job:jobs:mine", "job:jobs:other"]
+    [mine] = [node for node in graph if node["id"] == "job:jobs:mine"]
+    assert mine["data"]["latestRun"]["state"] == "COMPLETED"
+    assert mine["inEdges"] == [{"origin": "dataset:data:a", "destination": "job:jobs:mine"}]
+    versions = call("GET", "/namespaces/data/datasets/b/versions")[1]
+    assert versions["versions"][0]["createdByRun"]["id"] == run
+
+
+def test_direction_and_roll_up_of_the_graph(call: Call) -> None:
+    parent = facet(run={"runId": "00000000-0000-0000-0000-000000000009"}, job={"namespace": "jobs", "name": "dag"})
+    for number, (job, read, written) in enumerate((("dag.one", "a", "b"), ("dag.two", "b", "c")), 1):
+        event = run_event(run=number, job=job, inputs=(read,), outputs=(written,), run_facets={"parent": parent})
+        call("POST", "/lineage", event)
+    upstream = call("GET", "/lineage?nodeId=dataset:data:b&direction=upstream")[1]
+    assert node_ids(upstream) == ["dataset:data:a", "dataset:data:b", "job:jobs:dag.one"]
+    rolled = call("GET", "/lineage?nodeId=dataset:data:b&aggregateToParentRun=true")[1]
+    assert node_ids(rolled) == ["dataset:data:a", "dataset:data:b", "dataset:data:c", "job:jobs:dag"]
+    [dag] = [node for node in rolled["graph"] if node["type"] == "JOB"]
+    assert len(dag["inEdges"]) == len(dag["outEdges"]) == 2
+    assert call("GET", "/namespaces/jobs/jobs/dag.one")[1]["simpleName"] == "one"
+
+
+def made(name: str, origin: str, column: str = "x") -> dict[str, object]:
+    return dataset(name, schema=schema(column), columnLineage=columns(**{column: [(origin, "x")]}))
+
+
+def test_column_lineage_up_and_down(call: Call) -> None:
+    for number, (name, origin) in enumerate((("b", "a"), ("c", "b"), ("d", "c")), 1):
+        event = run_event(run=number, job=f"make_{name}", inputs=(origin,), outputs=(made(name, origin),))
+        call("POST", "/lineage", event)
+    path = "/column-lineage?nodeId={}&depth={}&withDownstream={}"
+    every = [f"datasetField:data:{name}:x" for name in "abcd"]
+    assert node_ids(call("GET", path.format("dataset:data:c", 20, "false"))[1]) == every[:3]
+    assert node_ids(call("GET", path.format("dataset:data:c", 1, "false"))[1]) == every[1:3]
+    assert node_ids(call("GET", path.format("datasetField:data:b:x", 20, "true"))[1]) == every
+    assert node_ids(call("GET", path.format("job:jobs:make_c", 1, "false"))[1]) == every[1:3]
+    [a, b] = call("GET", path.format("dataset:data:b", 20, "false"))[1]["graph"]
+    assert b["inEdges"] == [{"origin": a["id"], "destination": b["id"]}] == a["outEdges"]
+    assert b["data"]["fieldType"] == "text"
+    assert [one["dataset"] for one in b["data"]["inputFields"]] == ["a"]
+    assert call("GET", path.format("dataset:data:a", 20, "false"))[0] == 200
+
+
+def test_column_lineage_at_a_version(call: Call) -> None:
+    for number, origin in enumerate(("old", "new"), 1):
+        event = run_event(
+            run=number, time=f"2026-01-0{number}T00:00:00Z", inputs=(origin,), outputs=(made("t", origin),)
+        )
+        call("POST", "/lineage", event)
+    newest, oldest = call("GET", "/namespaces/data/datasets/t/versions")[1]["versions"]
+    for version, origin in ((newest, "new"), (oldest, "old")):
+        for start in ("dataset:data:t", "datasetField:data:t:x"):
+            graph = call("GET", f"/column-lineage?nodeId={start}%23{version['version']}")[1]
+            assert node_ids(graph) == sorted([f"datasetField:data:{origin}:x", "datasetField:data:t:x"])
+    versions = call("GET", "/namespaces/jobs/jobs/load/versions")[1]["versions"]
+    [old] = [one["version"] for one in versions if one["inputs"][0]["name"] == "old"]
+    assert "datasetField:data:old:x" in node_ids(call("GET", f"/column-lineage?nodeId=job:jobs:load%23{old}")[1])
+
+
+def run_id(number: int) -> str:
+    return f"00000000-0000-0000-0000-{number:012d}"
+
+
+def test_run_lineage_by_exact_versions(call: Call) -> None:
+    def version(name: str, number: int) -> dict[str, object]:
+        return dataset(name, version={"datasetVersion": str(number)})
+
+    call("POST", "/lineage", run_event(run=1, job="make", time="2026-01-01T00:00:00Z", outputs=(version("a", 1),)))
+    call("POST", "/lineage", run_event(run=2, job="make", time="2026-01-02T00:00:00Z", outputs=(version("a", 2),)))
+    reads = run_event("START", run=3, job="use", time="2026-01-03T00:00:00Z", inputs=(version("a", 1), "never"))
+    call("POST", "/lineage", reads)
+    call("POST", "/lineage", run_event(run=4, job="use", time="2026-01-03T00:00:00Z", inputs=("a",)))
+    for run, producer, evidence in ((3, 1, "exact"), (4, 2, "inferred")):
+        runs = call("GET", f"/runlineage/upstream?runId={run_id(run)}")[1]["runs"]
+        assert [one["run"]["id"] for one in runs] == [run_id(run), run_id(producer)]
+        assert runs[0]["inputs"][0]["producedByRunId"] == run_id(producer)
+        assert runs[0]["inputs"][0]["evidence"] == evidence
+        document = call("GET", f"/jobs/runs/{run_id(run)}")[1]
+        [written] = call("GET", f"/jobs/runs/{run_id(producer)}")[1]["outputDatasetVersions"]
+        assert document["inputDatasetVersions"][0]["datasetVersionId"] == written["datasetVersionId"]
+    [_, never] = call("GET", f"/jobs/runs/{run_id(3)}")[1]["inputDatasetVersions"]
+    assert never["evidence"] == "unknown"
+    version_id = never["datasetVersionId"]
+    found = call("GET", f"/namespaces/data/datasets/never/versions/{version_id['version']}")[1]
+    assert found["createdByRun"] is None
+    assert len(call("GET", f"/runlineage/upstream?runId={run_id(3)}&depth=0")[1]["runs"]) == 1
+
+
+def test_facets_of_a_run_and_of_its_job_then(call: Call) -> None:
+    for number in (1, 2):
+        event = run_event(
+            run=number,
+            time=f"2026-01-0{number}T00:00:00Z",
+            job_facets={"sourceCodeLocation": facet(type="git", url=f"https://example.com/{number}")},
+            run_facets={"nominalTime": facet(nominalStartTime="2026-01-01T00:00:00Z")},
+        )
+        call("POST", "/lineage", event)
+        facets = call("GET", f"/jobs/runs/{run_id(number)}/facets?type=job")[1]["facets"]
+        assert facets["sourceCodeLocation"]["url"] == f"https://example.com/{number}"
+    assert list(call("GET", f"/jobs/runs/{run_id(1)}/facets?type=run")[1]["facets"]) == ["nominalTime"]
+    first, second = call("GET", "/namespaces/jobs/jobs/load/versions")[1]["versions"]
+    assert (first["location"], second["location"]) == ("https://example.com/2", "https://example.com/1")
+
+
+def test_search_is_ranked(call: Call) -> None:
+    names = ("orders", "orders_daily", "raw.orders", "reorders", "Orders2")
+    event = run_event(run=1, job="load_orders", inputs=names, outputs=("other", "100% ä/ö"))
+    call("POST", "/lineage", event)
+    found = call("GET", "/search?q=ORDERS")[1]
+    assert found["totalCount"] == 6
+    assert [hit["name"] for hit in found["results"]] == [
+        "orders",
+        *sorted(["Orders2", "orders_daily"]),
+        *sorted(["load_orders", "raw.orders"]),
+        "reorders",
+    ]
+    assert found["results"][0]["nodeId"] == "dataset:data:orders"
+    assert [hit["name"] for hit in call("GET", "/search?q=orders&filter=JOB")[1]["results"]] == ["load_orders"]
+    assert call("GET", "/search?q=orders&limit=2&offset=4")[1]["results"][-1]["name"] == "reorders"
+    assert call("GET", "/search?q=%25")[1]["totalCount"] == 1  # a sign, not a pattern
+    assert call("GET", "/search?q=100%25%20%C3%A4/")[1]["totalCount"] == 1
+    assert call("GET", "/search?q=o")[1]["totalCount"] == 7
+    assert call("GET", "/search?q=orders&namespace=jobs")[1]["totalCount"] == 1
+    assert call("GET", "/search?q=orders&before=2026-01-01")[1]["totalCount"] == 0
+    assert call("GET", "/search?q=orders&after=2026-01-01&sort=UPDATE_AT")[1]["totalCount"] == 6
+    for hostile in ('"', "' OR 1=1", "name : x", "a AND b", "*", "\\", "%00x"):
+        assert call("GET", f"/search?q={hostile}&scope=all")[0] == 200
+
+
+def test_search_looks_through_descriptions_columns_and_tags_when_asked(call: Call) -> None:
+    one = dataset("t", schema=schema("customer_email"), documentation={"description": "Every invoice"})
+    call("POST", "/lineage", run_event(run=1, outputs=(one,)))
+    call("POST", "/namespaces/data/datasets/t/tags/confidential")
+    for word in ("email", "invoice", "confidential"):
+        assert call("GET", f"/search?q={word}")[1]["totalCount"] == 0
+        assert [hit["name"] for hit in call("GET", f"/search?q={word}&scope=all")[1]["results"]] == ["t"]
+    assert call("GET", "/search?q=t")[1]["results"][0]["name"] == "t"
+
+
+def test_counts_are_of_the_events_and_zero_filled(call: Call) -> None:
+    now = datetime.now(UTC).isoformat()
+    for number, kind in enumerate(("START", "COMPLETE", "START"), 1):
+        call("POST", "/lineage", run_event(kind, now, run=number, outputs=("a",)))
+    day = call("GET", "/stats/lineage-events?period=DAY")[1]
+    week = call("GET", "/stats/lineage-events?period=WEEK&timezone=Asia/Kolkata")[1]
+    assert (len(day), len(week)) == (24, 7)
+    for rows in (day, week):
+        assert sum(row["start"] for row in rows) == 2
+        assert sum(row["complete"] for row in rows) == 1
+    jobs = call("GET", "/stats/jobs?period=WEEK&timezone=UTC")[1]
+    assert [row["count"] for row in jobs] == [0, 0, 0, 0, 0, 0, 1]
+
+
+def test_days_follow_the_clock_of_the_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    borders = intervals("WEEK", berlin, datetime(2026, 3, 30, 12, tzinfo=UTC))
+    lengths = [(b - a.astimezone(UTC)).total_seconds() / 3600 for a, b in pairwise(borders)]
+    assert len(borders) == 8
+    assert sorted(set(lengths)) == [23, 24]
+    hours = intervals("DAY", ZoneInfo("Asia/Kolkata"), datetime(2026, 3, 30, 12, tzinfo=UTC))
+    assert {border.minute for border in hours} == {0}
+    assert (
+        len({border.astimezone(UTC) for border in intervals("DAY", berlin, datetime(2026, 3, 29, 5, tzinfo=UTC))}) == 25
+    )

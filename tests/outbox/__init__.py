@@ -1,0 +1,1 @@
+"""The outbox's promises, each as a test: real files, real servers, real processes."""
