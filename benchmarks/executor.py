@@ -214,11 +214,9 @@ def hundred(folder: Path, ours: bool, again: bool) -> float:
         assert len(found) == PEER_WIDTH
 
     run = run_ours if ours else run_peer
-    warm = folder / "warm"
     if again:
         run()
     else:  # imports are not what is measured
-        warm.mkdir()
         _import_only(ours)
     began = time.perf_counter()
     run()

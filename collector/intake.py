@@ -50,7 +50,7 @@ class Intake:
             try:
                 events[index] = decode(part)
             except CollectorError as error:
-                refused[index] = error
+                refused[index] = error.with_traceback(None)  # which would hold this frame, and all of the bodies
         if parts:
             kept = [Refused(parts[index], error) for index, error in refused.items()]
             late = self._writer.submit(list(events.values()), kept)

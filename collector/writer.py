@@ -92,6 +92,8 @@ class Writer:
             elif request.answer.done():
                 return request.answer.result()
             raise Unavailable("The store did not commit within a second: send the event again.") from None
+        finally:
+            del request  # else an exception's traceback holds the bodies until the garbage collector comes round
 
     def close(self) -> None:
         """Commit what is waiting, then stop the thread."""
@@ -158,11 +160,13 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting request must get an answer
             self._memory.forget()
             if len(requests) > 1 and not _is_unavailable(error):
+                _forget_frames(error)
                 for request in requests:
                     self._commit([request])
                 return
             for request in requests:
                 self._answer_failure(request, error)
+            _forget_frames(error)
         else:
             for request in requests:
                 request.answer.set_result({})
@@ -220,6 +224,14 @@ class Writer:
             request.answer.set_exception(Unavailable("The store cannot commit now: send the event again in a second."))
         else:
             request.answer.set_result(refusals)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and its causes: SQLAlchemy's frames hold the error itself, and such a cycle keeps
+    the requests' bodies until the garbage collector comes round."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _is_unavailable(error: Exception) -> bool:

@@ -32,11 +32,15 @@ class UpstreamVersion(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class AssetStarted:
-    """An asset's turn has come; `index` counts from 1 to `total`."""
+    """An asset's turn has come; `index` counts from 1 to `total`.
+
+    Of a function that makes several assets the name is the function's, and `assets` are theirs.
+    """
 
     name: str
     index: int
     total: int
+    assets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

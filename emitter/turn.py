@@ -107,7 +107,8 @@ class Turns:
     def take(self, name: str) -> None:
         """Give a step its turn. Raises only what must end everything: an interrupt, or an error of a callback."""
         step = self.steps[name]
-        self._report(AssetStarted(name, self._position[name], len(self.order)))
+        several = tuple(step.names) if step.assets[0].is_one_of_several else ()
+        self._report(AssetStarted(name, self._position[name], len(self.order), several))
         run = RunIdentity(new_run_id(), self._namespace(step.assets[0]), name)
         turn = Turn(step, run, self._config[name])
         with self._lock:

@@ -79,6 +79,17 @@ class Batch(MethodView):
         return json_response(store().intake.batch(*_body()))
 
 
+def _refusal(error: Exception) -> tuple[bytes, str, list[tuple[str, str]]]:
+    """Body, status line and further headers of the answer to a refused request.
+
+    A function of its own: an error kept in a local of the frame that caught it is a cycle, which holds the request's
+    body until the garbage collector comes round.
+    """
+    refusal = error if isinstance(error, CollectorError) else unforeseen_error(error)
+    headers = [("Retry-After", RETRY_AFTER)] if refusal.status == 503 else []
+    return orjson.dumps(refusal.document()), f"{refusal.status} Refused", headers
+
+
 class FastPath:
     """A WSGI application that takes events in by itself and hands every other request to ``app``."""
 
@@ -102,10 +113,8 @@ class FastPath:
             document = take(body, environ.get("HTTP_CONTENT_ENCODING", ""))
             answer, status = (b"", "201 Created") if document is None else (orjson.dumps(document), "200 OK")
         except Exception as error:  # noqa: BLE001 - nothing above this would word it for a client
-            refusal = error if isinstance(error, CollectorError) else unforeseen_error(error)
-            answer, status = orjson.dumps(refusal.document()), f"{refusal.status} Refused"
-            if refusal.status == 503:
-                headers.append(("Retry-After", RETRY_AFTER))
+            answer, status, more = _refusal(error)
+            headers += more
         headers.append(("Content-Length", str(len(answer))))
         start_response(status, headers)
         return [answer]

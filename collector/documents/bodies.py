@@ -46,13 +46,13 @@ class Bodies:
         for one in packed:
             if one not in self._sets:
                 facets = unpack_facets(one)
-                by_hand = [name for name in facets if name[0] == "h" and is_curated(name)]
+                by_hand = [name for name in facets if name[:1] == "h" and is_curated(name)]
                 if by_hand:
                     self._by_hand[one] = by_hand
                 self._sets[one] = facets if fits is None else {k: v for k, v in facets.items() if fits(k)}
         ids = {body for facets in self._sets.values() for _, _, body in facets.values()}
         query = select(facet_body.c.id, facet_body.c.body).where(among(connection, facet_body.c.id, ids))
-        self._raw = {body_id: decompress(body) for body_id, body in connection.execute(query)} if ids else {}
+        self._raw = {body_id: decompress(body) for body_id, body in connection.execute(query).all()} if ids else {}
         self._read: dict[tuple[int, type], Any] = {}
 
     def get(self, packed: bytes, name: str, kind: type[T]) -> T | None:

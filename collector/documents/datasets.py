@@ -84,7 +84,7 @@ def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int
         .where(among(connection, d.c.canonical_id, datasets))
     )
     found: dict[int, Version] = {}
-    for canonical, dataset_id, key, first_us, version, checksum, code in connection.execute(query):
+    for canonical, dataset_id, key, first_us, version, checksum, code in connection.execute(query).all():
         old = found.get(canonical)
         run_id = run_uuid(key)
         if old is None or (first_us, run_id) > (old.created_us, old.run_id or ""):
@@ -100,7 +100,7 @@ def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int
         )
         .group_by(d.c.canonical_id, v.c.dataset_id, v.c.created_us)
     )
-    for canonical, dataset_id, created_us, key in connection.execute(told):
+    for canonical, dataset_id, created_us, key in connection.execute(told).all():
         old = found.get(canonical)
         if old is None or created_us > old.created_us:
             found[canonical] = Version(version_uuid(dataset_id, key), None, created_us, None, None, None)
@@ -162,7 +162,7 @@ def _dataset_rows(connection: Connection, datasets: Iterable[int]) -> list[_Data
         .where(among(connection, d.c.canonical_id, datasets))
     )
     by_canonical: dict[int, list[_DatasetRow]] = defaultdict(list)
-    for canonical_id, *values in connection.execute(query):
+    for canonical_id, *values in connection.execute(query).all():
         by_canonical[canonical_id].append(_DatasetRow(*values))
     return [rows[0] if len(rows) == 1 else _merged(canonical, rows) for canonical, rows in by_canonical.items()]
 
@@ -236,7 +236,7 @@ def column_lineage(connection: Connection, datasets: Iterable[int]) -> dict[int,
         .order_by(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.job_id)
     )
     found: dict[int, dict[str, list[JSON]]] = defaultdict(dict)
-    for destination, field, namespace, name, origin_field, transformations in connection.execute(query):
+    for destination, field, namespace, name, origin_field, transformations in connection.execute(query).all():
         kind, description = transformation_summary(transformations)
         origin = {
             "namespace": namespace,

@@ -155,7 +155,7 @@ def job_sides(connection: Connection, jobs: Iterable[int]) -> dict[tuple[int, in
         .where(among(connection, e.c.job_id, jobs))
     )
     found: dict[tuple[int, int], list[JSON]] = defaultdict(list)
-    for job_id, direction, namespace, name in connection.execute(query):
+    for job_id, direction, namespace, name in connection.execute(query).all():
         found[job_id, direction].append({"namespace": namespace, "name": name})
     for side in found.values():
         if len(side) > 1:

@@ -46,7 +46,7 @@ class Use(NamedTuple):
 
 def run_rows(connection: Connection, runs: Iterable[int]) -> list[Row[Any]]:
     """The rows of ``run`` with these ids: one statement."""
-    return list(connection.execute(select(tables.run).where(among(connection, tables.run.c.id, runs))))
+    return list(connection.execute(select(tables.run).where(among(connection, tables.run.c.id, runs))).all())
 
 
 def run_documents(connection: Connection, runs: Iterable[int], *, with_facets: bool = True) -> dict[int, JSON]:

@@ -40,11 +40,11 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "p
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What the commands that the output suggests are made of: the collector, each asset's namespace, and the outbox's
-    file where it is not the default."""
+    """What the commands that the output suggests are made of: the collector, the node id of each asset's job (a source
+    has none), and the outbox's file where it is not the default."""
 
     collector: str | None
-    namespaces: Mapping[str, str]
+    jobs: Mapping[str, str]
     outbox: str | None = None
 
 
@@ -54,7 +54,8 @@ class Progress:
     def __init__(self, *, to_stderr: bool = False) -> None:
         self._console = console(to_stderr)
         self._spinner: Spinner | None = None
-        self._started: AssetStarted | None = None
+        self._started: dict[str, AssetStarted] = {}
+        self._running: dict[str, AssetStarted] = {}
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -69,11 +70,17 @@ class Progress:
     def show(self, progress: AssetStarted | AssetResult) -> None:
         """Take note that an asset started, or print how it ended."""
         if isinstance(progress, AssetStarted):
-            self._started = progress
-            if self._spinner is not None:
-                self._spinner.update(Text(f"{progress.name} ({progress.index} of {progress.total})"))
+            self._running[progress.name] = progress
+            self._started.update(dict.fromkeys(progress.assets or (progress.name,), progress))
         else:
-            _print(self._console, _line(progress, self._started))
+            started = self._started.get(progress.name)
+            if started is not None:
+                self._running.pop(started.name, None)
+            _print(self._console, _line(progress, started))
+        if self._spinner is not None and self._running:
+            newest = max(one.index for one in self._running.values())
+            total = next(iter(self._running.values())).total
+            self._spinner.update(Text(f"{', '.join(map(visible, self._running))} ({newest} of {total})"))
 
 
 def console(to_stderr: bool = False) -> Console:
@@ -130,6 +137,7 @@ def _asset_document(one: AssetResult) -> dict[str, Any]:
         "bytes": one.bytes,
         "duration": round(one.duration, 6),
         "runId": one.run_id,
+        "attempts": one.attempts,
         "lineage": {name: dict(version) for name, version in one.lineage.items()},
         "checks": [
             {
@@ -160,6 +168,8 @@ def _line(one: AssetResult, started: AssetStarted | None) -> Text:
     if one.rows is not None:
         text.append(f"  {one.rows:,} rows")
     text.append(f"  {one.duration:.2f} s", style="dim")
+    if one.attempts > 1:
+        text.append(f"  {one.attempts} attempts", style="yellow")
     failing = Counter(check.severity for check in one.checks if not check.success)
     if failing["error"]:
         text.append(f"  {failing['error']} of {len(one.checks)} checks failed", style="red")
@@ -280,9 +290,9 @@ def _lineage_lines(result: MaterializeResult, warnings: Sequence[str], again: Ag
         lines.append(Text(f"{text}Does a collector run there? Start one: headwater serve", style="yellow"))
         warnings = [] if cause else warnings
     lines += [Text(f"  {visible(warning)}", style="yellow") for warning in warnings]
-    done = [one.name for one in result.values() if one.checksum]
+    done = [one.name for one in result.values() if one.checksum and one.name in (again.jobs if again else ())]
     if again.collector and done and not result.events_failed and not result.events_waiting:
-        node = f"job:{again.namespaces[done[-1]]}:{done[-1]}"
+        node = again.jobs[done[-1]]
         command = ["headwater", "graph", "--collector", again.collector, "--node", node, "--direction", "upstream"]
         command += ["--granularity", "job"]
         lines.append(f"See where {done[-1]} came from: {shlex.join(command)}")

@@ -9,11 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from headwater import COLLECTOR, examples
+
+if TYPE_CHECKING:
+    from emitter.graph import AssetGraph
 
 
 @click.command(
@@ -123,7 +126,7 @@ def run(
     if as_json:
         click.echo(json.dumps(report.document(result), indent=2))
     else:
-        again = report.Again(collector, {one.name: one.namespace or namespace for one in graph}, _outbox(store))
+        again = report.Again(collector, _jobs(graph, namespace), _outbox(store))
         report.print_result(result, warnings, again)
     if not result.succeeded:
         sys.exit(1)
@@ -132,6 +135,13 @@ def run(
 def _outbox(store: str | None) -> str | None:
     """The outbox's file, where it is not the default: it lies beside the metadata store."""
     return os.path.join(os.path.dirname(store), "outbox.db") if store else None
+
+
+def _jobs(graph: AssetGraph, namespace: str) -> dict[str, str]:
+    """The node id of each asset's job; no job of ours makes a source."""
+    from lineage.nodes import job_node
+
+    return {one.name: str(job_node(one.namespace or namespace, one.step)) for one in graph if not one.is_source}
 
 
 @contextlib.contextmanager

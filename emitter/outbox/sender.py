@@ -71,6 +71,8 @@ class Sender:
 
     def wake(self) -> None:
         """There is something to send. Never fails: an interpreter that ends starts no threads."""
+        if self._woken and self._thread is not None and not self._stopping:
+            return  # it will look anyway
         with self._changed:
             self._woken = True
             self._stopping = False

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import time_ns
 
 import pytest
 from flask.testing import FlaskClient
 
 from collector import create_app
 from collector.api.store import EXTENSION
+from collector.store.engines import writing
+from collector.store.rows import rows_of
+from collector.tables import store_fact
 from tests.collector.databases import postgresql_database
+from tests.collector.stores import clear
 from tests.conftest import ENGINES
 from tests.e2e.servers import running_collector
 
@@ -30,6 +35,16 @@ def _client(database: str) -> Iterator[FlaskClient]:
     held = app.extensions[EXTENSION]
     held.writer.close()
     held.engine.dispose()
+
+
+@pytest.fixture
+def emptied(shared: FlaskClient) -> FlaskClient:
+    """The shared collector with nothing in it: as good as a new one, in a tenth of the time."""
+    engine = shared.application.extensions[EXTENSION].engine
+    clear(engine)
+    with writing(engine) as connection:
+        rows_of(connection).put(store_fact, [("epoch", time_ns())])  # its writer forgets the ids that it remembers
+    return shared
 
 
 @pytest.fixture(scope="module")

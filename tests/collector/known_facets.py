@@ -73,16 +73,20 @@ def _example(schema: JSON, definition: JSON, depth: int = 0) -> Any:
             return 1
 
 
-def wrong_bodies(body: Any) -> Iterator[Any]:
-    """``body`` with each value in it, itself first, replaced by each of WRONG; and without each of its keys."""
-    yield from WRONG
+def wrong_bodies(body: Any, level: int = 0) -> Iterator[Any]:
+    """``body`` with each value in it, itself first, replaced by wrong ones, and without each of its keys.
+
+    Itself and its own values are replaced by each of WRONG, what lies deeper by a few, others at each place.
+    """
+    at = sum(map(ord, json.dumps(body))) % len(WRONG)
+    yield from WRONG if level < 2 else (WRONG + WRONG)[at : at + 4]
     children = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
     for key, child in children:
         if key in ("_producer", "_schemaURL"):
             continue
         if isinstance(body, dict):
             yield {name: value for name, value in body.items() if name != key}
-        for wrong in wrong_bodies(child):
+        for one in wrong_bodies(child, level + 1):
             changed = dict(body) if isinstance(body, dict) else list(body)
-            changed[key] = wrong
+            changed[key] = one
             yield changed

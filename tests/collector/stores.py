@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from collector.decode import Event, decode
 from collector.digest import table_digests
 from collector.ingest import Memory, ingest
 from collector.records import KINDS, read_stored
 from collector.store.engines import reading, writing
-from collector.tables import ARRIVED, DERIVED, REMEMBERED
+from collector.tables import ARRIVED, DERIVED, REMEMBERED, event
 
 
 def read(body: bytes) -> Event:
@@ -44,3 +44,9 @@ def clear(engine: Engine) -> None:
     with writing(engine) as connection:
         for table in (*ARRIVED, *DERIVED, *REMEMBERED):
             connection.execute(text(f"DELETE FROM {table.name}"))
+
+
+def stored_events(engine: Engine) -> set[bytes]:
+    """The content hashes of every stored event."""
+    with reading(engine) as connection:
+        return {bytes(one) for one in connection.execute(select(event.c.hash)).scalars()}

@@ -131,6 +131,35 @@ def test_full_disk_is_503_without_partial_rows_and_heals(tmp_path: Path) -> None
     engine.dispose()
 
 
+def resident_bytes(collector: Collector) -> int:
+    """What the collector's processes hold in memory."""
+    pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in collector.pids())
+    return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_stays_bounded_under_more_load_than_can_be_committed(tmp_path: Path) -> None:
+    path = tmp_path / "lineage.db"
+    rest = random.Random(3).randbytes(100_000).hex()
+
+    def big(number: int) -> bytes:  # 200 KB each: the queue is full at 64 MB
+        return raw(run_event(run=number + 1, run_facets={"big": {"text": f"{number}{rest}"}}))
+
+    with Collector(tmp_path, f"sqlite:///{path}") as collector:
+        for number in range(20):
+            assert requests.post(f"{collector.url}/api/v1/lineage", big(number), timeout=5).status_code == 201
+        base = resident_bytes(collector)
+        blocker = sqlite3.connect(path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        with Load(collector.url, big, threads=48, first=20) as load:
+            time.sleep(4)
+        under_load = resident_bytes(collector)
+        blocker.execute("ROLLBACK")
+        blocker.close()
+    assert len(load.answers) > 100
+    assert {status for status, _ in load.answers} == {503}
+    assert under_load - base < 96 * 1024 * 1024  # 64 MB of queue, and the bodies being read
+
+
 @pytest.fixture
 def own_server() -> Iterator[str]:
     """A PostgreSQL server that a test may hurt."""

@@ -24,6 +24,12 @@ from tests.collector.real_events import DBT
 LINEAGE = "/api/v1/lineage"
 
 
+@pytest.fixture
+def client(emptied: FlaskClient) -> FlaskClient:
+    """A client of an empty collector, on each engine."""
+    return emptied
+
+
 def store(client: FlaskClient, *events: JSON) -> None:
     """Each event in a request of its own, in this order."""
     for one in events:

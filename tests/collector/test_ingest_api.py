@@ -32,6 +32,13 @@ KINDS: dict[str, JSON] = {
     "dataset": dataset_event(dataset("b", schema=schema("x"))),
 }
 
+
+@pytest.fixture
+def client(emptied: FlaskClient) -> FlaskClient:
+    """A client of an empty collector, on each engine."""
+    return emptied
+
+
 # --- one event -------------------------------------------------------------------------------------------------------
 
 
@@ -317,9 +324,8 @@ def assert_told_to_come_again(response: Any) -> None:
     assert "again" in response.json["message"]
 
 
-def test_locked_store_tells_producers_to_come_again_and_serves_readers(
-    client: FlaskClient, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locked_store_tells_producers_to_come_again_and_serves_readers(app: Flask, database: str) -> None:
+    client = app.test_client()
     bad = {"eventTime": "never"}
     client.post(LINEAGE, data=raw(KINDS["job"]))
     with locked(database):  # each answer below comes while the lock is held

@@ -210,3 +210,19 @@ def test_each_command_has_help_with_an_example(headwater: Headwater) -> None:  #
     for command in ("verify", "history", "why", "diff"):
         text = headwater(command, "--help").stdout
         assert f"headwater {command}" in text and "Examples:" in text and "--json" in text
+
+
+def test_run_numbers_each_line_by_its_own_asset_and_tells_of_attempts(
+    headwater: Headwater,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "flow.py").write_text(
+        "from pathlib import Path\nfrom emitter import Retry, asset, multi_asset\n"
+        "@asset(retries=Retry(times=1, delay=0))\ndef first():\n"
+        "    if not Path('tried').exists():\n        Path('tried').touch()\n        raise OSError('not now')\n"
+        "@multi_asset(outs=['a', 'b'])\ndef both(first): return 1, 2\n"
+    )
+    done = headwater("run", "flow.py", "--jobs", "2")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("[1/2] materialized    first") and lines[0].endswith("2 attempts")
+    assert [line.split()[:3:2] for line in lines[1:3]] == [["[2/2]", "a"], ["[2/2]", "b"]]

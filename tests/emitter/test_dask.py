@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from emitter import JSONIO, PickleIO, asset, load_pipeline, materialize
+from emitter import JSONIO, AssetResult, PickleIO, asset, load_pipeline, materialize
 from emitter.engines.dask import DaskEngine
 from emitter.errors import AssetTimeout, EngineError, WorkerDied
+from tests.emitter.conftest import Events
 from tests.emitter.pipelines import prepare, sleeping
 from tests.emitter.refusals import refused
 from tests.emitter.test_engines import Unpicklable, run_everything, sequential  # noqa: F401
@@ -109,3 +110,19 @@ def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("emitter.engines.dask._CONNECT_SECONDS", 1)
     with refused(EngineError, "no Dask scheduler answers at tcp://127.0.0.1:9", "start one: dask scheduler"):
         materialize(asset(name="one")(lambda: 1), engine="dask://127.0.0.1:9")
+
+
+def test_an_interrupt_ends_what_runs_there_with_abort(cluster: str, workdir: Path) -> None:
+    events = Events()
+    slow = sleeping(2, io=JSONIO(workdir / "data"))
+
+    def interrupt(progress: Any) -> None:
+        if progress.name == "quick" and isinstance(progress, AssetResult):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        materialize(
+            [slow, asset(name="quick")(lambda: 1)], engine=cluster, name="flow", on_progress=interrupt, on_event=events
+        )
+    assert events.states("slow") == ["START", "ABORT"] and events.states("flow") == ["START", "ABORT"]
+    assert events.ending("slow")["run"]["facets"]["headwater_materialization"]["reason"] == "interrupted"
