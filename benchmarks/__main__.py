@@ -10,12 +10,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import ingest, walk
+from benchmarks import ingest, postgres, walk
 from benchmarks.ingest import Settings
 from benchmarks.report import Figure, document, show
 from lineage.errors import HeadwaterError
 
-BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {"ingest": ingest.measure, "walk": walk.measure}
+BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
+    "ingest": ingest.measure,
+    "postgres": postgres.measure,
+    "walk": walk.measure,
+}
 
 
 @click.command(epilog="Example: python -m benchmarks --only ingest --seconds 2 --rounds 3 --json figures.json")

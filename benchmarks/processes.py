@@ -66,7 +66,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def raw_append(folder: Path, front: str = "flask") -> Iterator[Server]:
+def raw_append(folder: Path, front: str = "wsgi") -> Iterator[Server]:
     """The peer on a free port, its database in `folder`."""
     path = folder / f"raw_append_{front}.db"
     command = [sys.executable, "-m", "benchmarks.raw_append", "--db", f"sqlite:///{path}", "--front", front]
@@ -75,13 +75,15 @@ def raw_append(folder: Path, front: str = "flask") -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def collector(folder: Path, database_url: str | None = None, name: str = "collector") -> Iterator[Server]:
+def collector(
+    folder: Path, database_url: str | None = None, name: str = "collector", workers: int = 1
+) -> Iterator[Server]:
     """`headwater serve` on a free port; without `database_url` on a new SQLite file in `folder`."""
     path = None if database_url else folder / f"{name}.db"
     headwater = shutil.which("headwater", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if headwater is None:
         raise ServerFailed("there is no `headwater` command beside this python: pip install -e . first")
-    command = [headwater, "serve", "--db", database_url or f"sqlite:///{path}"]
+    command = [headwater, "serve", "--db", database_url or f"sqlite:///{path}", "--workers", str(workers)]
     with running(name, command, path, folder) as server:
         yield server
 

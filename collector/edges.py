@@ -18,7 +18,6 @@ from collector.facets import ColumnLineage, InputField, Transformation, has_name
 from collector.facts import FacetSet, JobFacts
 from collector.keys import FIELD_BYTES, clean_name, dataset_id
 from collector.packing import decompress, facts_of, unpack_facets
-from collector.stated import stated_sides
 from collector.store.rows import Row, Rows
 from collector.tables import INPUT, OUTPUT
 
@@ -33,13 +32,16 @@ def load_jobs(rows: Rows, wanted: Collection[int], jobs: dict[int, JobFacts]) ->
         jobs[row[0]] = facts_of(JobFacts, row)
 
 
-def refresh_edges(rows: Rows, jobs: dict[int, JobFacts], described: Collection[int]) -> None:
+def refresh_edges(
+    rows: Rows, jobs: dict[int, JobFacts], described: Collection[int], stated: Iterable[tuple[int, int, int]]
+) -> None:
     """Make the edges of ``jobs`` anew, and the column edges of the ``described`` datasets.
 
-    ``jobs`` are the touched jobs of this commit, with their newest runs. Nothing is written where nothing changed.
+    ``jobs`` are the touched jobs of this commit, with their newest runs; ``stated`` are the (job, direction, dataset)
+    that statements add. Nothing is written where nothing changed.
     """
     uses = _current_uses(rows, jobs.values())
-    for job_id, direction, dataset in stated_sides(rows, jobs):
+    for job_id, direction, dataset in stated:
         uses[job_id].setdefault((direction, dataset), {})
     canonical = _canonical(rows, {dataset for sides in uses.values() for _, dataset in sides} | set(described))
     wanted = _wanted_edges(uses, canonical)

@@ -23,7 +23,7 @@ from collector.newest import choose_newest_runs
 from collector.packing import compress, facts_of, pack_facets, row_of, unpack_facets
 from collector.registry import Remembered, put_registry
 from collector.search_index import is_reworded, refresh_search
-from collector.stated import refresh_statements
+from collector.stated import refresh_statements, stated_sides
 from collector.store.rows import Row, Rows, rows_of
 from collector.tables import OUTPUT
 
@@ -38,6 +38,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.epoch = -1
+        self.has_statements = True  # whether there is any explicit lineage, so that it need not be asked for
         self.names: Remembered = {}
         self.bodies: OrderedDict[bytes, int] = OrderedDict()
 
@@ -67,10 +68,16 @@ def ingest(connection: Connection, events: Sequence[Event], memory: Memory, rece
     another's hashed id; nothing of the commit may then be kept.
     """
     rows = rows_of(connection)
-    (epoch, next_event, next_body, next_run) = rows.fetch(
+    with rows.pipelined():
+        return _ingest(rows, events, memory, received_us)
+
+
+def _ingest(rows: Rows, events: Sequence[Event], memory: Memory, received_us: int | None) -> int:
+    (epoch, next_event, next_body, next_run, memory.has_statements) = rows.fetch(
         "SELECT COALESCE((SELECT value FROM store_fact WHERE name = 'epoch'), 0), "
         "COALESCE((SELECT MAX(id) FROM event), 0), COALESCE((SELECT MAX(id) FROM facet_body), 0), "
-        "COALESCE((SELECT MAX(id) FROM run), 0)"
+        "COALESCE((SELECT MAX(id) FROM run), 0), "
+        "EXISTS (SELECT 1 FROM stated_edge) OR EXISTS (SELECT 1 FROM run_statement)"
     )[0]
     memory.forget_if_older(epoch)
     unique = {(event.time_us, event.hash): event for event in events}
@@ -110,8 +117,11 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
             dataset for (dataset,) in rows.load(tables.declared_dataset, "job_id", (DESCRIBED,), ("dataset_id",))
         )
     load_jobs(rows, renamed - {DESCRIBED}, jobs)
-    load_jobs(rows, refresh_statements(rows, jobs, described), jobs)
-    refresh_edges(rows, jobs, described)
+    sides: list[tuple[int, int, int]] = []
+    if memory.has_statements or facts.statements or facts.declared or described:
+        load_jobs(rows, refresh_statements(rows, jobs, described), jobs)
+        sides.extend(stated_sides(rows, jobs))
+    refresh_edges(rows, jobs, described, sides)
     _put_jobs(rows, jobs, before)
     refresh_search(rows, reworded_datasets, reworded_jobs)
     put_deliveries(rows, facts.deliveries, facts.delivery_drops)

@@ -16,7 +16,7 @@ from collector.curation import HIDDEN, TOLD, description_facet, tag_facet
 from collector.decode import Event, decode
 from collector.documents.runs import ARGS
 from collector.keys import isoformat
-from facets import PRODUCER, SCHEMA_BASE_URL
+from facets import PRODUCER, schema_url
 
 JSON = dict[str, Any]
 
@@ -55,7 +55,7 @@ def _standard(kind: str, version: str, /, **content: Any) -> JSON:
 
 
 def _own(kind: str, /, **content: Any) -> JSON:
-    return _facet(f"{SCHEMA_BASE_URL}/1-0-0/{kind}.json", **content)
+    return _facet(schema_url(kind, "1-0-0"), **content)
 
 
 def _curated(**content: Any) -> JSON:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emitter.errors import did_you_mean
+
 if TYPE_CHECKING:
     from emitter.assets import Asset
     from emitter.schema import Field
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +46,19 @@ def column_lineage(asset: Asset, upstream: Mapping[str, Sequence[Field]]) -> Col
         found = lineage_of_sql(
             asset.sql, asset.dialect, {name: [one.name for one in upstream[name]] for name in upstream}
         )
+    for column, origins in asset.columns.items():
+        for name, field in origins:
+            names = [one.name for one in upstream.get(name, ())]
+            if names and field not in names:
+                hint = did_you_mean(field, names) or f"; its columns are {', '.join(names[:12])}"
+                log.warning(
+                    "asset '%s' says that its column '%s' is made from %s.%s, but there is no such column%s",
+                    asset.name,
+                    column,
+                    name,
+                    field,
+                    hint,
+                )
     declared = {
         column: tuple(ColumnOrigin(name, field) for name, field in origins) for column, origins in asset.columns.items()
     }

@@ -60,7 +60,7 @@ class Secret:
 
     def read(self) -> Secret:
         """The same secret, held: another process may not have the variable."""
-        return Secret(self.reveal())
+        return self if self._text is not None else Secret(self.reveal())
 
     def __repr__(self) -> str:
         return f"Secret({HIDDEN})"
@@ -166,6 +166,7 @@ class _Source:
             self._asked[name] = None
         hints = _hints(cls)
         values: dict[str, Any] = {}
+        changed = default is _EMPTY
         for one in dataclasses.fields(cls):
             if not one.init:
                 continue
@@ -176,8 +177,11 @@ class _Source:
             else:
                 before = one.default if one.default is not dataclasses.MISSING else _EMPTY
             values[one.name] = self._value(step, f"{name}.{one.name}", hints.get(one.name), before)
+            changed = changed or values[one.name] is not before
         if self._problems:
             return None
+        if not changed:
+            return default
         try:
             return cls(**values)
         except Exception as error:  # noqa: BLE001 - a dataclass may refuse its values in any way; that is told

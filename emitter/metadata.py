@@ -30,6 +30,7 @@ DEFAULT_PATH = Path(".headwater/metadata.db")
 _APPLICATION_ID = 0x48645774
 _SCHEMA_VERSION = 2
 _BUSY_SECONDS = 30
+_KEY_BYTES = 32
 _SCHEMA = """
 CREATE TABLE materializations (
     id INTEGER PRIMARY KEY,
@@ -209,7 +210,10 @@ class MetadataStore:
             if scripts:
                 self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        self.key: bytes = self._connection.execute("SELECT value FROM settings WHERE name = 'key'").fetchone()[0]
+        row = self._connection.execute("SELECT value FROM settings WHERE name = 'key'").fetchone()
+        if row is None or len(row["value"]) != _KEY_BYTES:
+            raise self._damaged(ValueError("its key is not there"))
+        self.key: bytes = row["value"]
 
     def _check_owner(self) -> None:
         """Refuse a file that is not a metadata store of this version; a new, empty one is fine."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from emitter.assets import Asset
 from emitter.column_lineage import column_lineage
@@ -18,42 +15,21 @@ from emitter.config import Config
 from emitter.decision import Current, reason_to_run
 from emitter.emission import Emission
 from emitter.engines import Engine
-from emitter.errors import ChecksFailed, OutputMissing, StorageError
+from emitter.errors import OutputMissing
 from emitter.graph import AssetGraph, Step
-from emitter.io.protocol import dataset_of, is_in_process, stored_of
+from emitter.io.protocol import is_in_process, stored_of
 from emitter.making import Abandoned, Work, checks_version, user_traceback
 from emitter.metadata import Materialization, MetadataStore
 from emitter.observation import observe, recheck
 from emitter.results import AssetResult, AssetStarted, Status, UpstreamVersion
 from emitter.retry import may_help
-from emitter.runs import RunIdentity, new_run_id, now
-
-if TYPE_CHECKING:
-    from openlineage.client.event_v2 import RunEvent
+from emitter.runs import RunIdentity, new_run_id
+from emitter.telling import Teller, Turn
+from emitter.values import Values
 
 log = logging.getLogger(__name__)
 
-_STATES = {
-    Status.MATERIALIZED: "COMPLETE",
-    Status.UNCHANGED: "COMPLETE",
-    Status.FAILED: "FAIL",
-    Status.UPSTREAM_FAILED: "ABORT",
-    Status.SKIPPED: "ABORT",
-}
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """One step's run: who it is, when it began, and the version of each upstream asset that it is made from."""
-
-    step: Step
-    run: RunIdentity
-    config: Config
-    began: datetime = field(default_factory=now)
-    clock: float = field(default_factory=time.monotonic)
-    inputs: Mapping[str, Materialization] = field(default_factory=dict)
-    attempts: int = 1
-    started: bool = False
+_AS_BEFORE = "code, upstream and output are as they were"
 
 
 class Turns:
@@ -86,29 +62,24 @@ class Turns:
         self.upstream = {name: self._upstream_steps(step) for name, step in self.steps.items()}
         self._position = {name: index for index, name in enumerate(self.order, start=1)}
         self._passed = {name: _passed(graph, step) for name, step in self.steps.items()}
-        self._readers = Counter(needed for passed in self._passed.values() for needed in passed)
+        self._values = Values(graph, self._passed)
         self._store = store
-        self._emission = emission
+        self._teller = Teller(graph, emission, parent, on_progress)
         self._engine = engine
         self._config = config
         self._force = force
-        self._on_progress = on_progress
         self._pipeline = str(graph.source) if graph.source else None
         self._versions: dict[str, Materialization] = {}
-        self._values: dict[str, Any] = {}
         self._culprits: dict[str, list[str]] = {}
         self._live: set[Turn] = set()
         #: Guards what the turns share.
         self._lock = threading.Lock()
-        #: Whoever tells something, an event or progress, holds this; after `abort` nothing more is told.
-        self._voice = threading.RLock()
-        self._over = threading.Event()
 
     def take(self, name: str) -> None:
         """Give a step its turn. Raises only what must end everything: an interrupt, or an error of a callback."""
         step = self.steps[name]
         several = tuple(step.names) if step.assets[0].is_one_of_several else ()
-        self._report(AssetStarted(name, self._position[name], len(self.order), several))
+        self._teller.report(AssetStarted(name, self._position[name], len(self.order), several))
         run = RunIdentity(new_run_id(), self._namespace(step.assets[0]), name)
         turn = Turn(step, run, self._config[name])
         with self._lock:
@@ -116,36 +87,32 @@ class Turns:
         try:
             results = self._taken(turn)
         finally:
-            self._release(name)
+            self._values.release(name)
         with self._lock:
             self.results.update({one.name: one for one in results})
             self._live.discard(turn)
         for one in results:
-            self._report(one)
+            self._teller.report(one)
 
     def abort(self, reason: str) -> None:
         """End what is being run with ABORT, and let nothing more be told."""
-        with self._voice:
-            self._over.set()
-            for turn in sorted(self._live, key=lambda turn: turn.began):
-                if turn.started:
-                    self._send(
-                        turn, [self._without_output(turn, one, Status.SKIPPED, reason) for one in turn.step.assets]
-                    )
+        with self._lock:
+            live = list(self._live)
+        self._teller.abort(live, reason)
 
     def _taken(self, turn: Turn) -> list[AssetResult]:
         if turn.step.assets[0].is_source:
             return [self._observed(turn)]
         if culprits := self._failed_upstream(turn.step.name):
             reason = f"upstream {', '.join(culprits)} failed"
-            results = [self._without_output(turn, one, Status.UPSTREAM_FAILED, reason) for one in turn.step.assets]
+            results = [turn.without_output(one, Status.UPSTREAM_FAILED, reason) for one in turn.step.assets]
             self._culprits.update({one.name: culprits for one in results})
-            self._tell(turn, results)
+            self._teller.tell(turn, results)
             return results
         problem = self._find_inputs(turn)
-        self._tell(turn, None)
+        self._teller.tell(turn, None)
         results = self._outcome(turn, problem)
-        self._tell(turn, results)
+        self._teller.tell(turn, results)
         return results
 
     def _outcome(self, turn: Turn, problem: Exception | None) -> list[AssetResult]:
@@ -160,41 +127,44 @@ class Turns:
                 versions, status = self._make(turn, reasons), Status.MATERIALIZED
             else:
                 versions, status = {name: one for name, one in last.items() if one}, Status.UNCHANGED
-                versions = {name: recheck(self.graph[name], one, self._needed) for name, one in versions.items()}
+                versions = {name: recheck(self.graph[name], one, self._value) for name, one in versions.items()}
         except Exception as error:  # noqa: BLE001 - an asset's error is its result
             return self._failed(turn, error, reasons)
         with self._lock:
             self._versions.update(versions)
         for name, version in versions.items():
             self.graph[name].remember(version)
-        return [self._with_output(turn, one, status, versions[one.name], reasons) for one in turn.step.assets]
+        turn.versions = versions
+        return [turn.with_output(one, status, reasons.get(one.name, _AS_BEFORE)) for one in turn.step.assets]
 
     def _observed(self, turn: Turn) -> AssetResult:
         """The result of looking at a source; no event tells of it, since no job of ours wrote it."""
         source = turn.step.assets[0]
         try:
             seen = observe(
-                source, self._latest(source.name), turn.run, read=self._readers[source.name] > 0, needed=self._needed
+                source,
+                self._latest(source.name),
+                turn.run,
+                read=self._values.are_needed(source.name),
+                needed=self._value,
             )
             version = self._store.record(seen.version) if seen.reason else seen.version
         except Exception as error:  # noqa: BLE001 - a source's error is its result
             return self._failed(turn, error, {})[0]
         with self._lock:
             self._versions[source.name] = version
-            if seen.value is not None and self._readers[source.name] and not self._engine.remote:
-                self._values[source.name] = seen.value
+        if seen.value is not None and not self._engine.remote:
+            self._values.hold(source.name, seen.value)
         source.remember(version)
         status = Status.OBSERVED if seen.reason else Status.UNCHANGED
-        reasons = {source.name: seen.reason or "its content is as it was"}
-        return self._with_output(turn, source, status, version, reasons)
+        turn.versions = {source.name: version}
+        return turn.with_output(source, status, seen.reason or "its content is as it was")
 
     def _failed(self, turn: Turn, error: Exception, reasons: Mapping[str, str]) -> list[AssetResult]:
         shown = user_traceback(error)
         with self._lock:
             self._culprits.update({one.name: [one.name] for one in turn.step.assets})
-        return [
-            self._without_output(turn, one, Status.FAILED, reasons.get(one.name), shown) for one in turn.step.assets
-        ]
+        return [turn.without_output(one, Status.FAILED, reasons.get(one.name), shown) for one in turn.step.assets]
 
     def _reasons(self, turn: Turn, last: Mapping[str, Materialization | None]) -> dict[str, str]:
         """Why each asset of the step must run; empty if none must."""
@@ -227,9 +197,9 @@ class Turns:
                     raise
                 log.info("asset failed, trying again asset=%s wait=%.1f error=%r", turn.step.name, wait, str(error))
                 turn.attempts += 1
-                if self._over.wait(wait):
+                if self._teller.over.wait(wait):
                     raise Abandoned from None
-        if self._over.is_set():
+        if self._teller.over.is_set():
             raise Abandoned
         recorded = {}
         fields = {name: version.fields for name, version in turn.inputs.items()}
@@ -237,8 +207,8 @@ class Turns:
             if self._engine.remote:
                 if is_in_process(asset):
                     asset.io.save(asset, one.value)
-            elif self._readers[asset.name]:
-                self._values[asset.name] = one.value
+            else:
+                self._values.hold(asset.name, one.value)
             recorded[asset.name] = self._store.record(replace(one.version, columns=column_lineage(asset, fields)))
         return recorded
 
@@ -247,7 +217,8 @@ class Turns:
         # Another process reads stored outputs itself; what only this one can see goes along.
         apart = [name for name in passed if self._engine.remote and not is_in_process(self.graph[name])]
         for name in apart:
-            self._check_stored(name)
+            if name not in self.results:
+                self._values.refuse_changed(name, self._versions[name])
         config = turn.config
         return Work(
             step=turn.step.name,
@@ -285,40 +256,7 @@ class Turns:
         return self._store.latest(self._namespace(self.graph[name]), name)
 
     def _value(self, name: str) -> Any:
-        """An upstream asset's output: the one just made, or the stored one if it is still what was recorded."""
-        with self._lock:
-            if name in self._values:
-                return self._values[name]
-        self._check_stored(name)
-        asset = self.graph[name]
-        value = asset.io.load(asset)
-        with self._lock:
-            if self._readers[name] > 1:
-                self._values[name] = value
-        return value
-
-    def _needed(self, name: str) -> Any:
-        """The value of an asset that a check needs."""
-        return self._value(name)
-
-    def _check_stored(self, name: str) -> None:
-        """Refuse a stored output that this materialization did not make, and that is not what was recorded."""
-        if name in self.results:
-            return
-        found = stored_of(self.graph[name])
-        if found is not None and found.checksum != self._versions[name].stored_checksum:
-            raise StorageError(
-                f"the stored output of '{name}' is not what was materialized, something else changed it; "
-                f"select '{name}' too, to make it again"
-            )
-
-    def _release(self, name: str) -> None:
-        """Drop the values that no later step takes as an argument."""
-        with self._lock:
-            for needed in self._passed[name]:
-                self._readers[needed] -= 1
-                if not self._readers[needed]:
-                    self._values.pop(needed, None)
+        return self._values.value(name, self._versions[name], self.results)
 
     def _upstream_steps(self, step: Step) -> list[str]:
         needed = (self.graph[one].step for name in step.names for one in self.graph.upstream_names(name))
@@ -332,90 +270,6 @@ class Turns:
 
     def _namespace(self, asset: Asset) -> str:
         return asset.namespace or self.parent.namespace
-
-    def _without_output(
-        self, turn: Turn, asset: Asset, status: Status, reason: str | None, error: Exception | None = None
-    ) -> AssetResult:
-        return AssetResult(
-            name=asset.name,
-            status=status,
-            version=asset.version,
-            code_version=asset.code_version,
-            run_id=turn.run.run_id,
-            checks=error.checks if isinstance(error, ChecksFailed) else (),
-            duration=time.monotonic() - turn.clock,
-            reason=reason,
-            error=error,
-            attempts=turn.attempts,
-        )
-
-    def _with_output(
-        self, turn: Turn, asset: Asset, status: Status, version: Materialization, reasons: Mapping[str, str]
-    ) -> AssetResult:
-        return AssetResult(
-            name=asset.name,
-            status=status,
-            version=version.version,
-            code_version=version.code_version,
-            run_id=turn.run.run_id,
-            checksum=version.checksum,
-            created_at=version.created_at,
-            updated_at=version.updated_at,
-            lineage=version.lineage,
-            checks=version.checks,
-            rows=version.rows,
-            bytes=version.bytes,
-            duration=time.monotonic() - turn.clock,
-            reason=reasons.get(asset.name, "code, upstream and output are as they were"),
-            attempts=turn.attempts,
-            load=functools.partial(asset.io.load, asset),
-        )
-
-    def _report(self, progress: AssetResult | AssetStarted) -> None:
-        with self._voice:
-            if self._on_progress is not None and not self._over.is_set():
-                self._on_progress(progress)
-
-    def _tell(self, turn: Turn, results: Sequence[AssetResult] | None) -> None:
-        """Emit the turn's START, or with results its end. Raises Abandoned once everything is over."""
-        with self._voice:
-            if self._over.is_set():
-                raise Abandoned
-            turn.started = results is None
-            self._send(turn, results)
-
-    def _send(self, turn: Turn, results: Sequence[AssetResult] | None) -> None:
-        moment = turn.began if results is None else now()
-        self._emission.send(functools.partial(self._event, turn, results, moment))
-
-    def _event(self, turn: Turn, results: Sequence[AssetResult] | None, moment: datetime) -> RunEvent:
-        from emitter.events import Ending, Output, asset_event
-
-        first = results[0] if results else None
-        done = [one for one in results or () if one.load is not None]
-        return asset_event(
-            _STATES[first.status] if first else "START",
-            moment,
-            turn.run,
-            self.parent,
-            turn.step.assets,
-            inputs={
-                name: (dataset_of(self.graph[name], self._namespace(self.graph[name])), version)
-                for name, version in turn.inputs.items()
-            },
-            outputs=[
-                Output(
-                    self.graph[one.name],
-                    dataset_of(self.graph[one.name], turn.run.namespace),
-                    self._versions[one.name],
-                    one.checks,
-                    written=one.status is Status.MATERIALIZED,
-                )
-                for one in done
-            ],
-            checks=[check for one in (results or ())[: None if done else 1] for check in one.checks],
-            ending=Ending(first.status, first.reason, first.error, tuple(turn.config.secrets())) if first else None,
-        )
 
 
 def current_of(asset: Asset, inputs: Mapping[str, Materialization], config: Config, key: bytes) -> Current:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -76,6 +77,10 @@ class Rows(ABC):
     def load_pairs(self, table: Table, columns: tuple[str, str], keys: Collection[Row]) -> list[Row]:
         """The values of ``columns`` of those rows where the two equal one of ``keys``."""
 
+    def pipelined(self) -> AbstractContextManager[object]:
+        """Within it, statements that answer nothing may be sent without waiting for the one before."""
+        return nullcontext()
+
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The answer to a statement of the caller's own, in the driver's own parameter style."""
         return self.cursor.execute(sql, parameters).fetchall()
@@ -118,6 +123,10 @@ class SqliteRows(Rows):
 
 class PostgresRows(Rows):
     """Rows through psycopg: one statement a table, its rows as one array a column (``unnest``)."""
+
+    def pipelined(self) -> AbstractContextManager[object]:
+        pipeline: AbstractContextManager[object] = self.cursor.connection.pipeline()
+        return pipeline
 
     def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
         keys = list(keys)

@@ -105,6 +105,7 @@ class Sender:
                 return True
             with self._changed:
                 self._hurried, self._tried, self._stuck = True, False, False
+                self._changed.notify_all()
             self.wake()
             while self._store.any(self._destination, after):
                 left = deadline - time.monotonic()

@@ -23,6 +23,7 @@ stored = JSONIO("data")
 @asset(io=stored, group="shop")
 def orders(*, limit: int = 3) -> list[dict[str, int]]:
     """Orders."""
+    print("working")
     return [{"id": number} for number in range(limit)]
 
 @asset(io=stored, tags=["daily"])

@@ -79,6 +79,12 @@ def test_a_dataclass_is_config_by_its_fields() -> None:
     assert materialize(clicks, config={"clicks.window.days": 5, "name": "a"})["clicks"].value == "a 5"
 
 
+def test_a_dataclass_that_is_not_changed_is_the_default_itself() -> None:
+    default = Window()
+    one = asset(name="one")(lambda window=default: window is default)
+    assert materialize(one)["one"].value is True
+
+
 def test_what_is_wrong_with_config_is_told_before_anything_runs() -> None:
     with refused(ConfigError, "no asset has a parameter 'limt'; did you mean 'limit'?"):
         materialize(orders, config={"limt": 3})

@@ -196,3 +196,36 @@ def test_a_half_record_is_not_kept(column: str) -> None:
         with pytest.raises(MetadataStoreError):
             store.record(made(**{column: None}))
         assert store.latest("default", "orders") is None
+
+
+def test_a_store_of_the_first_version_is_upgraded_and_keeps_what_it_has(workdir: Path) -> None:
+    from emitter import metadata
+
+    MetadataStore("new.db").close()
+    old = sqlite3.connect("old.db")
+    old.executescript(metadata._SCHEMA)
+    row = metadata._to_row(made())
+    for name in ("config", "config_version", "columns", "pipeline"):
+        del row[name]
+    old.execute(
+        f"INSERT INTO materializations ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values())
+    )
+    old.execute(f"PRAGMA application_id = {metadata._APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    with MetadataStore("old.db") as store, MetadataStore("new.db") as other:
+        assert store.latest("default", "orders") == made()
+        assert len(store.key) == 32 and store.key != other.key
+        key = store.key
+    with MetadataStore("old.db") as store:
+        assert store.key == key
+
+
+def test_a_store_without_its_key_is_damaged(workdir: Path) -> None:
+    MetadataStore("metadata.db").close()
+    with sqlite3.connect("metadata.db") as broken:
+        broken.execute("DELETE FROM settings")
+    broken.close()
+    with refused(MetadataStoreCorrupt, "metadata.db is damaged: its key is not there"):
+        MetadataStore("metadata.db")

@@ -152,6 +152,14 @@ def test_declared_mappings_become_column_lineage(events: Events) -> None:
     assert [(one["name"], one["field"]) for one in fields["who"]["inputFields"]] == [("customers", "name")]
 
 
+def test_a_declared_mapping_of_a_column_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    revenue = asset(name="revenue", deps=["orders"], columns={"total": "orders.amuont"})(lambda: 1)
+    assert materialize([orders, revenue]).succeeded
+    assert "its column 'total' is made from orders.amuont, but there is no such column; did you mean 'amount'?" in (
+        caplog.text
+    )
+
+
 def test_mistakes_in_declared_mappings_are_refused() -> None:
     def declared(columns: Any) -> AssetGraph:
         return AssetGraph([orders, asset(name="top", deps=["orders"], columns=columns)(lambda: 1)])

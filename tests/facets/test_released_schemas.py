@@ -19,9 +19,11 @@ from facets.materialization import HeadwaterMaterializationRunFacet
 
 #: SHA-256 of each released file. Add a line when a new version is published; never change one.
 RELEASED = {
+    "1-0-0/HeadwaterArgsRunFacet": "0c3be9745cd1b65e1783ea54761021fd216b0c9780d33823b7095b5d7be459b6",
     "1-0-0/HeadwaterAssetVersionDatasetFacet": "a98cad6c78a33ab202dcd2619d66d6aae4301d57cadd560a8b4731ea3f2b5c38",
     "1-0-0/HeadwaterChecksumDatasetFacet": "ebd735619dc9ad5744d18f8e93fab502ac17dc7023354806324e325328248766",
     "1-0-0/HeadwaterCommandRunFacet": "11b0c6e6b21a3cfca0bba745a94e7a15ef90440185f07ce7fc688bc585946466",
+    "1-0-0/HeadwaterCuratedFacet": "ae643e400bc9883be4469d0b4e6381a8f0e071fc8bca9e1528eea3de321b6ad8",
     "1-0-0/HeadwaterDeliveryRunFacet": "0568d8a4f874e22549f856be8789f7103b29e5be335c2c03697964deb6652732",
     "1-0-0/HeadwaterMaterializationRunFacet": "93d34d1c575d9810ab92da0dd07632a7536f54a5b61371c7360ff9e4e3676818",
 }
