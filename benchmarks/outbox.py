@@ -58,7 +58,7 @@ def timed(action: Callable[[Any], None], items: list[Any]) -> list[float]:
     return found
 
 
-def bare_insert(path: Path, synchronous: str) -> Callable[[bytes], None]:
+def bare_insert(path: Path, synchronous: str) -> Callable[[bytes], object]:
     """Stores bytes in a bare table, each in a transaction of its own."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")

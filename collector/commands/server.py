@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import importlib
 import ipaddress
 import logging
@@ -138,7 +139,12 @@ def load_app(database: str, parent: int) -> Flask:
     _share_arenas()
     from collector import create_app
 
-    return create_app(database)
+    app = create_app(database)
+    # what is loaded by now stays; requests make tens of thousands of objects and, as a rule, no cycles among them
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    return app
 
 
 def _share_arenas() -> None:

@@ -64,6 +64,7 @@ class Sender:
         self._tried = False  # since this process began, or was asked to hurry
         self._trouble: Trouble | None = None  # of the newest attempt
         self._stuck = False  # what waits may not be sent yet
+        self._not_before = 0.0
         self._upkeep_at = 0.0
         self._checkpoint_at = 0.0
 
@@ -200,6 +201,9 @@ class Sender:
 
     def _turn(self, first: bool) -> float | None:
         """Send all that there is, if it is this process's turn; seconds until the next try, None where nothing is."""
+        pausing = self._not_before - time.monotonic()
+        if pausing > 0 and not self._hurried_now():
+            return pausing  # without a look at the file, which would hold up the job
         if not self._store.any(self._destination):
             self._note(None, stuck=False)
             self._keep_up()
@@ -236,6 +240,7 @@ class Sender:
                     seconds,
                 )
                 self._note(step.trouble)
+                self._not_before = time.monotonic() + min(seconds, _LOOK_SECONDS)
                 return min(seconds, _LOOK_SECONDS)
             self._note(None, stuck=step.empty)
             if step.empty:

@@ -19,6 +19,8 @@ _NO_BATCH_SECONDS = 3_600.0
 _MAX_BATCH_BYTES = 2 * 1024 * 1024
 #: Between two reports on dropped events, while others wait.
 _REPORT_SECONDS = 10.0
+#: Events of the first request after a failure.
+_PROBE = 8
 #: Single posts whose outcome is recorded together: so many may be sent twice after a kill.
 _SINGLES = 20
 #: So many events in a row that the collector fails on are its fault, not theirs.
@@ -74,6 +76,7 @@ class Shipping:
         if verdict.trouble is not None:
             if verdict.trouble.slow:  # more than it can take in the time that we wait
                 self._limit = max(1, min(self._limit, len(waiting)) // 2)
+            self._limit = min(self._limit, _PROBE)  # to prepare a large batch for nothing costs the job a moment
             return Step(trouble=verdict.trouble)
         self._limit = min(self.most, self._limit * 2)
         return Step(sent=len(verdict.delivered) + len(verdict.refused))

@@ -97,8 +97,9 @@ def post(client: FlaskClient, path: str, body: bytes) -> Any:
 
 def assert_sound(client: FlaskClient) -> None:
     """The writer writes, questions are answered, and the derived rows are what the stored events say."""
-    assert post(client, LINEAGE, raw(run_event(run=1, job="sound", outputs=("sound",)))).status_code == 201
-    assert get(client, "/api/v1/namespaces/data/datasets/sound")["currentVersion"]
+    made = run_event(run=1, job="sound", namespace="sound", outputs=({"namespace": "sound", "name": "sound"},))
+    assert post(client, LINEAGE, raw(made)).status_code == 201
+    assert get(client, "/api/v1/namespaces/sound/datasets/sound")["currentVersion"]
     ask_everything(client, most=10, depth=3)
     engine = client.application.extensions[EXTENSION].engine
     before = state(engine)
