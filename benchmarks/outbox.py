@@ -58,13 +58,17 @@ def timed(action: Callable[[Any], None], items: list[Any]) -> list[float]:
     return found
 
 
-def bare_insert(path: Path, synchronous: str) -> Callable[[bytes], object]:
+def bare_insert(path: Path, synchronous: str) -> Callable[[bytes], None]:
     """Stores bytes in a bare table, each in a transaction of its own."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, body BLOB)")
-    return lambda body: db.execute("INSERT INTO event (body) VALUES (?)", (body,)) and None
+
+    def insert(body: bytes) -> None:
+        db.execute("INSERT INTO event (body) VALUES (?)", (body,))
+
+    return insert
 
 
 def measure_in(folder: Path, events: int, rounds: int, synchronous: str) -> dict[str, float]:
