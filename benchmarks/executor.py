@@ -315,14 +315,16 @@ PARTS = ("overhead", "checksum", "memory", "peer")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures to this file, too.")
 @click.option("--measure", "one", hidden=True)
 def main(only: tuple[str, ...], rounds: int, directory: Path | None, json_path: Path | None, one: str | None) -> None:
-    """Measure what the executor costs. The peer needs Hamilton: pip install sf-hamilton."""
+    """Measure what the executor costs. The peer needs Hamilton: pip install 'headwater[bench]'."""
     if one is not None:
         name, folder, *arguments = json.loads(one)
         click.echo(MEASUREMENTS[name](Path(folder), *arguments))
         return
     parts = only or PARTS
     if "peer" in parts and importlib.util.find_spec("hamilton") is None:
-        raise click.ClickException("the peer is not installed: pip install sf-hamilton, or leave it out with --only")
+        raise click.ClickException(
+            "the peer is not installed: pip install 'headwater[bench]', or leave it out with --only"
+        )
     with tempfile.TemporaryDirectory(prefix="headwater-bench-", dir=directory) as place:
         runner = Runner(Path(place), rounds, Console(stderr=True, highlight=False))
         figures = measure(runner, parts)

@@ -103,6 +103,26 @@ def find(store: MetadataStore, asset: str, namespace: str | None = None) -> tupl
     raise UnknownAsset(f"{store.path} knows no asset '{asset}'{where}{hint}")
 
 
+def recorded(
+    graph: AssetGraph, store: MetadataStore, namespace: str | None = None, select: str | Iterable[str] | None = None
+) -> list[tuple[str, list[str]]]:
+    """The selected assets of a graph by the namespace in which they were materialized, whatever that is.
+
+    With `namespace` only that. What was never materialized comes with the namespace that it would have.
+    """
+    names = graph.select(select)
+    found: dict[str, list[str]] = {}
+    for home, name in store.assets():
+        if name in names and namespace in (None, home) and graph[name].namespace in (None, home):
+            last = store.latest(home, name)
+            if last is None or last.pipeline in (None, str(graph.source)) or graph.source is None:
+                found.setdefault(home, []).append(name)
+    known = {name for each in found.values() for name in each}
+    if never := [name for name in names if name not in known]:
+        found.setdefault(namespace or next(iter(found), DEFAULT_NAMESPACE), []).extend(never)
+    return list(found.items())
+
+
 def verify(
     graph: AssetGraph,
     store: MetadataStore,

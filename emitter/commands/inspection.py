@@ -57,13 +57,14 @@ def verify(
 
     with inspection.open_store(store) as opened:
         graphs = [_load(pipeline)] if pipeline else _remembered(opened)
-        with _progress(sum(len(graph) for graph in graphs), quiet=as_json) as advance:
+        parts = [
+            (graph, *part) for graph in graphs for part in inspection.recorded(graph, opened, namespace, select or None)
+        ]
+        with _progress(sum(len(names) for _, _, names in parts), quiet=as_json) as advance:
             found = [
                 one
-                for graph in graphs
-                for one in inspection.verify(
-                    graph, opened, namespace=namespace or "default", select=select or None, on_verified=advance
-                )
+                for graph, home, names in parts
+                for one in inspection.verify(graph, opened, namespace=home, select=names, on_verified=advance)
             ]
     if as_json:
         click.echo(json.dumps([_verification_document(one) for one in found], indent=2))
@@ -121,9 +122,10 @@ def why(
             if last is None or last.pipeline is None:
                 raise click.UsageError(f"The pipeline of '{asset}' is not known; give it: --pipeline FILE.")
             pipeline, namespace = last.pipeline, home
-        found = inspection.forecast(
-            _load(pipeline), asset, opened, namespace=namespace or "default", config=parse(config)
-        )
+        graph = _load(pipeline)
+        if namespace is None and any(asset == name for _, name in opened.assets()):
+            namespace, _ = inspection.find(opened, asset)
+        found = inspection.forecast(graph, asset, opened, namespace=namespace or "default", config=parse(config))
     if as_json:
         document = {"asset": asset, "runs": found.reason is not None, "reason": found.reason}
         document["pending"] = dict(found.pending)

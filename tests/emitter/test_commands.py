@@ -104,6 +104,18 @@ def test_verify_finds_what_drifted_and_exits_with_1(headwater: Headwater, pipeli
     assert document[0]["expected"] != document[0]["found"]
 
 
+def test_verify_and_why_find_the_namespace_that_was_used(headwater: Headwater, pipeline: Path) -> None:  # noqa: F811
+    run(headwater, "--namespace", "shop")
+    for arguments in ([], ["shop.py"], ["--namespace", "shop"]):
+        assert "2 stored outputs verified" in headwater("verify", *arguments).stdout
+    assert "0 stored outputs verified" in headwater("verify", "--namespace", "other").stdout
+    assert "would not run" in headwater("why", "total", "--pipeline", "shop.py").stdout
+    (pipeline.parent / "data" / "total.json").write_text("[]")
+    assert headwater("verify", "shop.py").returncode == 1
+    run(headwater, "--namespace", "second")
+    assert headwater("verify").returncode == 1  # of the two only the second is what was materialized
+
+
 def test_verify_says_what_it_cannot_look_at(headwater: Headwater, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "shop.py").write_text(
         "from emitter import asset, source_asset, TextIO\n"

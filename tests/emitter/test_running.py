@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emitter import JSONIO, Asset, AssetGraph, PickleIO, Retry, asset, check, load_pipeline, materialize
+from emitter import JSONIO, Asset, AssetGraph, AssetResult, PickleIO, Retry, asset, check, load_pipeline, materialize
 from emitter.errors import InvalidAsset, PipelineError, SelectionError
 from emitter.retry import may_help
+from tests.emitter.conftest import Events
 from tests.emitter.refusals import refused
 
 ROOT = Path(__file__).parents[2]
@@ -154,9 +156,24 @@ def test_progress_and_events_are_told_one_at_a_time() -> None:
         threads.add(threading.current_thread().name)
         inside.pop()
 
-    assets = [asset(name=f"a{number}")(lambda: 1) for number in range(40)]
+    assets = [asset(name=f"a{number}")(lambda: time.sleep(0.002)) for number in range(40)]
     assert materialize(assets, jobs=4, on_progress=tell, on_event=tell).succeeded
     assert set(most) == {1} and len(threads) > 1
+
+
+def test_a_callback_that_raises_in_a_thread_ends_the_run_and_is_heard() -> None:
+    events = Events()
+
+    def complain(progress: Any) -> None:
+        if progress.name == "b" and isinstance(progress, AssetResult):
+            raise RuntimeError("no more")
+
+    assets = [asset(name=name)(lambda: 1) for name in "abcdef"]
+    with pytest.raises(RuntimeError, match="no more"):
+        materialize(assets, jobs=2, name="flow", on_progress=complain, on_event=events)
+    assert events.states("flow") == ["START", "ABORT"]
+    assert all(events.states(name) in ([], ["START", "COMPLETE"], ["START", "ABORT"]) for name in "abcdef")
+    assert events[-1]["job"]["name"] == "flow"
 
 
 def test_a_notebook_shows_a_graph_as_a_diagram() -> None:
