@@ -75,7 +75,9 @@ def create_app(database: str = "sqlite:///lineage.db", **settings: Any) -> Flask
     for module in (quarantine, published_schemas, health):
         api.register_blueprint(module.blueprint)
     api.register_blueprint(delivery)
-    app.register_blueprint(get_swaggerui_blueprint(DOCS, "/openapi.json", config={"app_name": "Headwater"}))
+    app.register_blueprint(
+        get_swaggerui_blueprint(DOCS, "/openapi.json", config={"app_name": "Headwater", "validatorUrl": None})
+    )
 
     @app.get("/")
     def home() -> BaseResponse:

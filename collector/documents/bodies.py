@@ -67,6 +67,12 @@ class Bodies:
         found: T | None = self._read[key]
         return found
 
+    def raw(self, packed: bytes, name: str) -> bytes | None:
+        """The raw JSON of a row's facet ``name``; None where it is absent or deleted."""
+        facets = self._sets[packed]
+        entry = facets.get(name) or facets.get(IO_PREFIX + name)
+        return None if entry is None or self._is_deleted(entry[2]) else self._raw[entry[2]]
+
     def all(self, packed: bytes) -> dict[str, orjson.Fragment]:
         """Every facet of a row as raw JSON by name; a dataset's own before those of a reading or writing."""
         found: dict[str, orjson.Fragment] = {}

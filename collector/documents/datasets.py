@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from collector import tables
 from collector.curation import NOTHING, Curated, Told
 from collector.documents.bodies import Bodies
-from collector.facets import SchemaField, TableSchema, Transformation
+from collector.facets import SchemaField, TableSchema, Transformation, read
 from collector.facts import FacetSet, merge_facets
 from collector.keys import isoformat, run_uuid
 from collector.packing import pack_facets, unpack_facets
@@ -185,7 +186,6 @@ def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
     """What a Dataset and a DatasetVersion share: identity, and what the quoted facets say."""
     source = bodies.get(packed, "dataSource", DataSource)
     documentation = bodies.get(packed, "documentation", Documentation)
-    schema = bodies.get(packed, "schema", TableSchema)
     tags = bodies.get(packed, "tags", Tags)
     curated = bodies.curated(packed)
     told = curated.told or Told()
@@ -199,7 +199,7 @@ def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
         "physicalName": told.physicalName or name,
         "namespace": namespace,
         "sourceName": (source.name if source else None) or namespace,
-        "fields": [_field(field, by_field, curated) for field in (schema.fields if schema else None) or ()],
+        "fields": _fields(bodies, packed, by_field, curated),
         "tags": curated.tagged("", by_field.get("", ())),
         "description": curated.described("", documentation.description if documentation else None),
     }
@@ -208,9 +208,23 @@ def described(bodies: Bodies, packed: bytes, namespace: str, name: str) -> JSON:
     return document
 
 
-def _field(field: SchemaField, tags: dict[str, list[str]], curated: Curated) -> JSON:
+def _fields(bodies: Bodies, packed: bytes, tags: dict[str, list[str]], curated: Curated) -> list[JSON]:
+    """The columns; where nothing but the schema speaks of them, a list that is made once for each distinct schema."""
     if not tags and curated is NOTHING:
-        return {"name": field.name, "type": field.type, "tags": [], "description": field.description}
+        return _plain_fields(bodies.raw(packed, "schema"))
+    schema = bodies.get(packed, "schema", TableSchema)
+    return [_field(field, tags, curated) for field in (schema.fields if schema else None) or ()]
+
+
+@lru_cache(maxsize=4_096)
+def _plain_fields(raw: bytes | None) -> list[JSON]:
+    """Shared by every document that shows it: nobody may change it."""
+    schema = read(raw, TableSchema) if raw is not None else None
+    fields = (schema.fields if schema else None) or ()
+    return [{"name": f.name, "type": f.type, "tags": [], "description": f.description} for f in fields]
+
+
+def _field(field: SchemaField, tags: dict[str, list[str]], curated: Curated) -> JSON:
     return {
         "name": field.name,
         "type": field.type,

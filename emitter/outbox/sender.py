@@ -155,6 +155,11 @@ class Sender:
     def _run(self) -> None:
         idle_since = time.monotonic()
         first = True
+        with (
+            self._changed
+        ):  # a child that ends the moment it has emitted is not to be cut off in the middle of a request
+            self._changed.wait_for(lambda: self._hurried or self._stopping, self._linger)
+            self._woken = False
         while not self._stopping:
             try:
                 wait = self._turn(first)

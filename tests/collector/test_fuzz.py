@@ -7,7 +7,6 @@ import copy
 import json
 import random
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ import schemathesis
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
@@ -29,7 +27,7 @@ from tests.collector.stores import state
 
 LINEAGE, BATCH = "/api/v1/lineage", "/api/v1/lineage/batch"
 REAL = list(real_events().values())
-STRUCTURAL, BYTES = 2_000, 500  # mutants on each engine
+STRUCTURAL, BYTES = 1_000, 300  # mutants on each engine
 ODD = (
     *WRONG, 1e308, 10**400, -(2**63), "2026-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00", "\ud800", "é" * 3_000,
     "a:b#c", "RENAME", "DROP", "COMPLETE", {"namespace": "n", "name": "m", "field": "f"}, {"runId": "x"},
@@ -198,9 +196,11 @@ def test_requests_of_the_openapi_document_are_never_a_5xx(client: FlaskClient) -
         assert_proper(response, f"{case.operation.label}: {case.as_curl_command()}")
 
     for operation in operations:
-        for mode in GenerationMode.POSITIVE, GenerationMode.NEGATIVE:
-            with suppress(*[Unsatisfiable] * (mode is GenerationMode.NEGATIVE)):  # no request to it can be a bad one
-                BOUNDED(given(case=operation.as_strategy(generation_mode=mode), data=st.data())(ask))()
+        modes = [GenerationMode.POSITIVE]
+        if len(operation.query) or len(operation.body):  # nothing else can be wrong about a request
+            modes.append(GenerationMode.NEGATIVE)
+        for mode in modes:
+            BOUNDED(given(case=operation.as_strategy(generation_mode=mode), data=st.data())(ask))()
     assert {200, 400, 404} <= statuses.keys()
     assert_sound(client)
 

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from openlineage.client.event_v2 import RunEvent
 
 from emitter.outbox.accounting import drop_older, keep_within, used_bytes
 from emitter.outbox.inspection import existing, status
 from emitter.outbox.outbox import Settings, outbox_at
 from tests.outbox.events import emit, event, transport
-from tests.outbox.far_end import Event, FarEnd, refusing, until
+from tests.outbox.far_end import FarEnd, refusing, until
 
 
 def reports(far_end: FarEnd) -> list[dict[str, object]]:
@@ -33,9 +34,8 @@ def numbers_of(ranges: list[dict[str, object]], reason: str) -> set[int]:
     }
 
 
-def incompressible(job: str) -> Event:
-    made: Event = event(job + random.randbytes(1_500).hex())
-    return made
+def incompressible(job: str) -> RunEvent:
+    return event(job + random.randbytes(1_500).hex())
 
 
 def test_outbox_that_is_full_drops_its_oldest_and_says_which(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from openlineage.client import OpenLineageClient
-from openlineage.client.event_v2 import Dataset, DatasetEvent, Job, JobEvent
+from openlineage.client.event_v2 import DatasetEvent, Job, JobEvent, StaticDataset
 from openlineage.client.serde import Serde
 
 from emitter.outbox import OutboxTransport
@@ -79,7 +79,7 @@ def test_something_that_answers_everything_with_200_is_not_believed_to_know_batc
 def test_job_and_dataset_events_pass_without_a_number(path: Path, far_end: FarEnd) -> None:
     sender = transport(path, far_end.url)
     sender.emit(JobEvent(eventTime="2026-01-01T00:00:00Z", producer=PRODUCER, job=Job("jobs", "a")))
-    sender.emit(DatasetEvent(eventTime="2026-01-01T00:00:00Z", producer=PRODUCER, dataset=Dataset("data", "d")))
+    sender.emit(DatasetEvent(eventTime="2026-01-01T00:00:00Z", producer=PRODUCER, dataset=StaticDataset("data", "d")))
     sender.emit(event("b"))
     assert sender.close()
     assert ["headwater_delivery" in json.dumps(one) for one in far_end.events] == [False, False, True]
