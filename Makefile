@@ -41,6 +41,8 @@ format: $(VENV)/.ready
 
 bench: $(VENV)/.ready  ## Measure speed beside raw limits; see docs/benchmarks.md.
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.executor
+	@$(BIN)/python -m benchmarks.outbox
 
 clean:
 	rm -rf $(VENV) .venv-dbt tests/mermaid/node_modules .hypothesis

@@ -19,7 +19,7 @@ def _maybe(**metadata: Any) -> Text:
 
 
 def _time() -> Text:
-    return Text(required=True, validate=validate.Regexp(r"\d{4}-.*Z\Z"), metadata={"format": "date-time"})
+    return Text(required=True, validate=validate.Regexp(r"^\d{4}-.*Z$"), metadata={"format": "date-time"})
 
 
 def _maybe_time() -> Text:
@@ -32,7 +32,7 @@ def _maybe_time() -> Text:
 
 
 def _uuid(allow_none: bool = False) -> Text:
-    pattern = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
+    pattern = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"  # as JavaScript writes it: it goes into the document
     return Text(required=True, allow_none=allow_none, validate=validate.Regexp(pattern), metadata={"format": "uuid"})
 
 

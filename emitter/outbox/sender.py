@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 
@@ -155,22 +154,26 @@ class Sender:
     def _run(self) -> None:
         idle_since = time.monotonic()
         first = True
-        with (
-            self._changed
-        ):  # a child that ends the moment it has emitted is not to be cut off in the middle of a request
+        failures = 0
+        # a child that ends the moment it has emitted is not to be cut off in the middle of a request
+        with self._changed:
             self._changed.wait_for(lambda: self._hurried or self._stopping, self._linger)
             self._woken = False
         while not self._stopping:
             try:
                 wait = self._turn(first)
                 first = False
-            except (OutboxError, sqlite3.Error, OSError) as error:
-                log.warning("outbox cannot be read error=%r", str(error))
-                wait = _LOOK_SECONDS
-                self._note(Trouble(str(error)))
-            except Exception as error:
-                log.warning("outbox sender failed error=%r", error, exc_info=True)
-                wait = _IDLE_SECONDS
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - full disk, damaged file, bug of ours: the job goes on; logged
+                failures += 1
+                wait = _LOOK_SECONDS + pause(failures)  # what was sent and cannot be struck off is sent again
+                log.log(
+                    logging.WARNING if failures == 1 else logging.DEBUG,
+                    "outbox sender failed error=%r next_try_seconds=%.1f",
+                    str(error),
+                    wait,
+                    exc_info=not isinstance(error, OutboxError | OSError),
+                )
                 self._note(Trouble(str(error)))
             if wait is None:  # nothing to send
                 if time.monotonic() - idle_since > _IDLE_SECONDS:
@@ -261,9 +264,12 @@ class Sender:
 
     def _keep_up(self) -> None:
         now = time.monotonic()
-        if now >= self._checkpoint_at:
-            self._checkpoint_at = now + _CHECKPOINT_SECONDS
-            self._store.checkpoint()
-        if now >= self._upkeep_at:
-            self._upkeep_at = now + _UPKEEP_SECONDS
-            drop_older(self._store, self._max_age)
+        try:
+            if now >= self._checkpoint_at:
+                self._checkpoint_at = now + _CHECKPOINT_SECONDS
+                self._store.checkpoint()
+            if now >= self._upkeep_at:
+                self._upkeep_at = now + _UPKEEP_SECONDS
+                drop_older(self._store, self._max_age)
+        except OutboxError as error:  # on a full disk: what waits can be sent all the same
+            log.info("outbox upkeep failed error=%r", str(error))

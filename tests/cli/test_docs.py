@@ -163,7 +163,7 @@ def test_python_of_the_pages_runs(tmp_path: Path, collector: str) -> None:
     for page, text in blocks("python"):
         if not text.startswith("# shop.py"):
             done = subprocess.run(
-                [sys.executable, "-c", text],
+                [sys.executable, "-c", text.replace("http://localhost:5000", collector)],
                 cwd=tmp_path,
                 env={**os.environ, "OPENLINEAGE_URL": collector, "HOME": str(tmp_path)},
                 capture_output=True,
