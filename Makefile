@@ -28,7 +28,7 @@ demo: $(VENV)/.ready  ## Run the flights pipeline into a collector and show what
 	@$(BIN)/headwater demo
 
 test: setup .venv-dbt/.ready  ## Run every test.
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto
 
 check: $(VENV)/.ready  ## Format, lint and types; changes nothing.
 	@$(BIN)/ruff format --check .

@@ -164,7 +164,7 @@ class Sender:
                 wait = self._turn(first)
                 first = False
                 failures = 0
-            except Exception as error:  # noqa: BLE001 - full disk, damaged file, bug of ours: the job goes on; logged
+            except Exception as error:  # full disk, damaged file, bug of ours: the job goes on; logged
                 failures += 1
                 wait = _LOOK_SECONDS + pause(failures)  # what was sent and cannot be struck off is sent again
                 log.log(

@@ -77,9 +77,10 @@ def mutate(event: Any, chooser: random.Random) -> Any:
 
 def mutate_bytes(body: bytes, chooser: random.Random) -> bytes:
     """The body with some bytes of it gone, changed, doubled or moved."""
-    for _ in range(chooser.randint(1, 5)):
-        at, size = chooser.randrange(len(body) + 1), chooser.randint(0, 40)
-        middle = (b"", chooser.randbytes(size), body[at : at + size] * 2, chooser.choice(REAL)[: size * 10])
+    for _ in range(chooser.randint(1, 2)):
+        at, size = chooser.randrange(len(body) + 1), chooser.randint(0, 3)
+        letters = bytes(chooser.choices(b'{}[]",:\\0aZ \xff\x00', k=size))
+        middle = (b"", letters, letters, body[at : at + size] * 2, chooser.randbytes(size), chooser.choice(REAL))
         body = body[:at] + chooser.choice(middle) + body[at + size :]
     return body
 
@@ -138,7 +139,7 @@ def test_mutated_bytes_are_stored_or_refused(client: FlaskClient) -> None:
         if response.status_code != 201:
             assert "bug of ours" not in response.text
     assert set(answers) <= {200, 201, 400, 422}
-    assert len(answers) == 4
+    assert min(answers[201], answers[400]) > BYTES // 10
     ask_everything(client, most=10, depth=3)
     assert_sound(client)
 

@@ -86,7 +86,7 @@ def assert_same(answer: JSON, expected: Answer, named: Any) -> None:
     assert distances == sorted(distances)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories(), data=st.data())
 def test_answers_equal_a_slow_walk(shared: FlaskClient, history: tuple[str, list[JSON]], data: st.DataObject) -> None:
     space, events = history
@@ -138,7 +138,7 @@ def test_answers_equal_a_slow_walk(shared: FlaskClient, history: tuple[str, list
                     assert_same(walked(way, node, "column", depth), expected, column_id)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories(), data=st.data())
 def test_limited_answer_is_the_nearest_part_and_says_what_is_missing(
     shared: FlaskClient, history: tuple[str, list[JSON]], data: st.DataObject
