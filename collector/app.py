@@ -19,6 +19,7 @@ from collector.api import (
     health,
     ingest,
     jobs,
+    metrics,
     more_lineage,
     paths,
     published_schemas,
@@ -72,7 +73,7 @@ def create_app(database: str = "sqlite:///lineage.db", **settings: Any) -> Flask
     for module in (ingest, graph, more_lineage, events, registry, jobs, runs, search, statistics):
         api.register_blueprint(module.blueprint)
     api.register_blueprint(search.beta)
-    for module in (quarantine, published_schemas, health):
+    for module in (quarantine, published_schemas, health, metrics):
         api.register_blueprint(module.blueprint)
     api.register_blueprint(delivery)
     app.register_blueprint(

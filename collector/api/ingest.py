@@ -104,12 +104,13 @@ class FastPath:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a POST of events; where the body's end is not known, Flask's own reading of it serves."""
         take = self._takers.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-        length = environ.get("CONTENT_LENGTH")
-        if take is None or not (length or environ.get("wsgi.input_terminated")):
+        length = environ.get("CONTENT_LENGTH") or ""
+        is_number = length.isascii() and length.isdecimal() and len(length) < 20
+        if take is None or not (is_number or (not length and environ.get("wsgi.input_terminated"))):
             return self._app(environ, start_response)
         headers = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
         try:
-            body = read_body(environ["wsgi.input"], int(length) if length else None, self._max_body)
+            body = read_body(environ["wsgi.input"], int(length) if is_number else None, self._max_body)
             document = take(body, environ.get("HTTP_CONTENT_ENCODING", ""))
             answer, status = (b"", "201 Created") if document is None else (orjson.dumps(document), "200 OK")
         except Exception as error:  # noqa: BLE001 - nothing above this would word it for a client

@@ -19,7 +19,6 @@ from collector.facts import FacetSet, merge_facets
 from collector.keys import isoformat, run_uuid
 from collector.packing import pack_facets, unpack_facets
 from collector.registry import Tags
-from collector.tables import OUTPUT
 from collector.versions import version_uuid
 from collector.walk import among
 
@@ -62,11 +61,10 @@ class Version:
 def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int, Version]:
     """The newest version of each of ``datasets`` (canonical ids) that any run or DatasetEvent made: two statements."""
     d, use, other, run = tables.dataset, tables.run_dataset, tables.run_dataset.alias("other"), tables.run
+    # all of the newest moment: which of several runs counts must not hang on run.id, the order of arrival
     newest = (
-        select(other.c.run)
+        select(func.max(other.c.first_us))
         .where(other.c.dataset_id == d.c.id, tables.is_written(other))
-        .order_by(other.c.first_us.desc(), other.c.run.desc())
-        .limit(1)
         .scalar_subquery()
     )
     query = (
@@ -80,7 +78,7 @@ def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int
             use.c.code_version,
         )
         .select_from(d)
-        .join(use, (use.c.run == newest) & (use.c.direction == OUTPUT) & (use.c.dataset_id == d.c.id))
+        .join(use, (use.c.dataset_id == d.c.id) & tables.is_written(use) & (use.c.first_us == newest))
         .join(run, run.c.id == use.c.run)
         .where(among(connection, d.c.canonical_id, datasets))
     )

@@ -47,13 +47,17 @@ def _open_sqlite(url: URL) -> Engine:
     if url.database in (None, "", ":memory:"):
         raise StoreError("The collector's SQLite database is a file: use sqlite:///lineage.db.")
     engine = create_engine(
-        url, pool_size=8, max_overflow=56, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}
+        url,
+        pool_size=8,
+        max_overflow=56,
+        pool_use_lifo=True,  # the writer finds its own connection again, with its pages in the cache
+        connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun by begin_reading and begin_writing
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "mmap_size=268435456", "cache_size=-65536"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "mmap_size=268435456", "cache_size=-16384"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

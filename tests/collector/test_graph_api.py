@@ -218,6 +218,17 @@ def test_answer_says_what_was_asked_and_what_each_node_is(client: FlaskClient) -
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_newest_of_two_versions_of_one_moment_is_the_same_in_any_order(client: FlaskClient, order: list[int]) -> None:
+    runs = [
+        run_event(run=number, job=f"j{number}", outputs=(dataset("d", version={"datasetVersion": f"v{number}"}),))
+        for number in (1, 2)
+    ]
+    store(client, *(runs[index] for index in order))
+    (node,) = get(client, f"{LINEAGE}/upstream", nodeId="dataset:data:d", depth=0)["nodes"]
+    assert node["version"] == "v2"  # the greater run id, since the moments say nothing
+
+
 def test_cycle_is_walked_once(client: FlaskClient) -> None:
     store(client, *flow("a", "b", "c", "a"), run_event(run=9, job="self", inputs=("a",), outputs=("a",)))
     assert walk(client, "upstream", "dataset:data:a") == ["c", "b"]

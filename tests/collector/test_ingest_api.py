@@ -282,6 +282,15 @@ def test_wrong_path_or_method_is_answered_in_the_one_shape(
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.parametrize("length", ["abc", "-5", "1.5", "٣", "9" * 5_000])
+def test_length_that_is_no_number_is_a_mistake_of_the_client(shared: FlaskClient, length: str) -> None:
+    for path in (LINEAGE, BATCH):
+        response = shared.open(
+            path, method="POST", data=raw(KINDS["run"]), environ_overrides={"CONTENT_LENGTH": length}
+        )
+        assert response.status_code in (400, 413), response.text
+
+
 @pytest.mark.parametrize("path", [EVENTS, "/health", "/api/v1/namespaces/data/datasets/b"])
 def test_head_is_answered_as_get_without_a_body(shared: FlaskClient, path: str) -> None:
     shared.post(LINEAGE, data=raw(KINDS["run"]))
