@@ -218,7 +218,7 @@ def origins_of(facets: FacetsByName) -> frozenset[tuple[str, str]]:
     return _origins(body) if body is not None else frozenset()
 
 
-@lru_cache(maxsize=1_024)  # one facet comes with every event of a run, and with every run of a job
+@lru_cache(maxsize=128)  # one facet comes with every event of a run, and with every run of a job
 def _origins(body: Body) -> frozenset[tuple[str, str]]:
     lineage = read(body.raw, ColumnLineage)
     if lineage is None:

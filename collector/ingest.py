@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from time import time_ns
 
 from sqlalchemy import Connection
@@ -61,18 +62,33 @@ class Memory:
             self.bodies.popitem(last=False)
 
 
-def ingest(connection: Connection, events: Sequence[Event], memory: Memory, received_us: int | None = None) -> int:
-    """Store ``events`` and what they say; returns how many were new.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Events with all that can be done of their commit without the store: it may not be used twice."""
+
+    events: dict[tuple[int, bytes], Event]  # by (time_us, hash): each once
+    bodies: list[bytes]  # compressed, in the order of ``events``
+    facts: Facts
+
+
+def prepare(events: Sequence[Event]) -> Prepared:
+    """What ``ingest`` needs of ``events``; made before the transaction, in which no other writer could work."""
+    unique = {(event.time_us, event.hash): event for event in events}
+    return Prepared(unique, [compress(event.raw) for event in unique.values()], Facts(unique.values()))
+
+
+def ingest(connection: Connection, prepared: Prepared, memory: Memory, received_us: int | None = None) -> int:
+    """Store events and what they say; returns how many were new. Those that are stored already change nothing.
 
     ``received_us`` is the time to record, now by default. Raises RefusedEvent where an event's name collides with
     another's hashed id; nothing of the commit may then be kept.
     """
     rows = rows_of(connection)
     with rows.pipelined():
-        return _ingest(rows, events, memory, received_us)
+        return _ingest(rows, prepared, memory, received_us)
 
 
-def _ingest(rows: Rows, events: Sequence[Event], memory: Memory, received_us: int | None) -> int:
+def _ingest(rows: Rows, prepared: Prepared, memory: Memory, received_us: int | None) -> int:
     (epoch, next_event, next_body, next_run, memory.has_statements) = rows.fetch(
         "SELECT COALESCE((SELECT value FROM store_fact WHERE name = 'epoch'), 0), "
         "COALESCE((SELECT MAX(id) FROM event), 0), COALESCE((SELECT MAX(id) FROM facet_body), 0), "
@@ -80,21 +96,22 @@ def _ingest(rows: Rows, events: Sequence[Event], memory: Memory, received_us: in
         "EXISTS (SELECT 1 FROM stated_edge) OR EXISTS (SELECT 1 FROM run_statement)"
     )[0]
     memory.forget_if_older(epoch)
-    unique = {(event.time_us, event.hash): event for event in events}
-    for known in rows.load_pairs(tables.event, ("time_us", "hash"), unique):
-        del unique[known]
-    if not unique:
+    known = set(rows.load_pairs(tables.event, ("time_us", "hash"), prepared.events))
+    new = [
+        (e, body) for (key, e), body in zip(prepared.events.items(), prepared.bodies, strict=True) if key not in known
+    ]
+    if not new:
         return 0
     now = time_ns() // 1_000 if received_us is None else received_us
     rows.add(
         tables.event,
         [
-            (next_event + n, e.hash, e.kind, e.event_type, e.time_us, now, len(e.raw), compress(e.raw))
-            for n, e in enumerate(unique.values(), 1)
+            (next_event + n, e.hash, e.kind, e.event_type, e.time_us, now, len(e.raw), body)
+            for n, (e, body) in enumerate(new, 1)
         ],
     )
-    apply(rows, Facts(unique.values()), memory, next_body + 1, next_run + 1)
-    return len(unique)
+    apply(rows, prepared.facts, memory, next_body + 1, next_run + 1)
+    return len(new)
 
 
 def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: int) -> None:

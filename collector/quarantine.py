@@ -99,7 +99,7 @@ def replay(engine: Engine, ids: Sequence[int] | None = None) -> Replayed:
     What is stored leaves the quarantine in the same commit; what is refused again stays, with the new reason.
     """
     from collector.decode import decode
-    from collector.ingest import Memory, ingest
+    from collector.ingest import Memory, ingest, prepare
 
     stored = 0
     refused: dict[int, dict[str, Any]] = {}
@@ -118,7 +118,7 @@ def replay(engine: Engine, ids: Sequence[int] | None = None) -> Replayed:
                 keep(connection, [Refused(raw, error)])
                 refused[one] = error.document()
                 continue
-            ingest(connection, [event], memory)
+            ingest(connection, prepare([event]), memory)
             drop(connection, [one])
             stored += 1
     return Replayed(stored, refused)

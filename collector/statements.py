@@ -63,7 +63,7 @@ class Names:
     jobs: frozenset[tuple[str, str]]
 
 
-@lru_cache(maxsize=1_024)  # one facet comes with every event of a run, and with every run of a job
+@lru_cache(maxsize=128)  # one facet comes with every event of a run, and with every run of a job
 def named_in_statement(body: Body) -> Names:
     """What a ``lineage`` facet names; all of it has a place in the graph."""
     names: dict[str, set[tuple[str, str]]] = {"DATASET": set(), "JOB": set()}

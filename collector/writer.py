@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from collector.decode import Event
 from collector.errors import RefusedEvent, Unavailable
-from collector.ingest import Memory, ingest
+from collector.ingest import Memory, ingest, prepare
 from collector.quarantine import Refused, keep
 from collector.store.engines import writing
 
@@ -189,11 +189,12 @@ class Writer:
             log.debug("committed requests=%d seconds=%.4f", len(requests), monotonic() - started)
 
     def _write(self, requests: list[_Request]) -> None:
+        events = [event for request in requests for event in request.events]
+        refused = [one for request in requests for one in request.refused]
+        prepared = prepare(events)
         with writing(self._engine) as connection:
-            events = [event for request in requests for event in request.events]
             if events:
-                ingest(connection, events, self._memory)
-            refused = [one for request in requests for one in request.refused]
+                ingest(connection, prepared, self._memory)
             if refused:
                 keep(connection, refused)
         self.commits += 1

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select, text
 
 from collector.decode import Event, decode
 from collector.digest import table_digests
-from collector.ingest import Memory, ingest
+from collector.ingest import Memory, ingest, prepare
 from collector.records import KINDS, read_stored
 from collector.store.engines import reading, writing
 from collector.tables import ARRIVED, DERIVED, REMEMBERED, event
@@ -23,7 +23,7 @@ def read(body: bytes) -> Event:
 def fill(engine: Engine, bodies: Iterable[bytes], memory: Memory | None = None) -> None:
     """Store ``bodies`` in one commit."""
     with writing(engine) as connection:
-        ingest(connection, [read(body) for body in bodies], memory or Memory())
+        ingest(connection, prepare([read(body) for body in bodies]), memory or Memory())
 
 
 def fill_in_batches(engine: Engine, batches: Iterable[Sequence[bytes]]) -> None:
