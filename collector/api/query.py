@@ -13,7 +13,7 @@ from collector.body import decode_body, read_body
 from collector.decode import MAX_DEPTH, is_deeper, malformed
 from collector.errors import BadQuery, BadTime, RefusedBody
 from collector.keys import microseconds
-from collector.schemas import Text, flat_messages
+from collector.schemas import EventTime, Text, flat_messages
 
 MAX_LIMIT = 10_000
 
@@ -27,18 +27,6 @@ class Moment(fields.String):
             return microseconds(text.replace(" ", "+"))  # an unescaped '+' in a query arrives as a space
         except BadTime as error:
             raise ValidationError(f"{error}.") from None
-
-
-class Time(Text):
-    """An ISO-8601 time in a body, kept as it was written."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            microseconds(text)
-        except BadTime as error:
-            raise ValidationError(f"{error}.") from None
-        return text
 
 
 class Page(Schema):
@@ -189,6 +177,6 @@ class RunBody(Schema):
     """POST of a run."""
 
     id = _text()
-    nominalStartTime = Time(load_default=None, allow_none=True, metadata={"format": "date-time"})
-    nominalEndTime = Time(load_default=None, allow_none=True, metadata={"format": "date-time"})
+    nominalStartTime = EventTime(load_default=None, allow_none=True, metadata={"format": "date-time"})
+    nominalEndTime = EventTime(load_default=None, allow_none=True, metadata={"format": "date-time"})
     args = fields.Dict(keys=Text(), load_default=dict, allow_none=True)

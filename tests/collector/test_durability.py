@@ -18,16 +18,15 @@ from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from openlineage.client.transport.async_http import AsyncHttpConfig, AsyncHttpTransport
 from openlineage.client.transport.http import HttpConfig, HttpTransport
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import create_engine, make_url, text
 
-from collector import tables
 from collector.decode import decode
 from collector.rebuild import rebuild
-from collector.store.engines import open_engine, reading
+from collector.store.engines import open_engine
 from tests.collector.databases import postgresql_database, postgresql_server
 from tests.collector.events import raw, run_event
 from tests.collector.processes import Collector, Load
-from tests.collector.stores import state
+from tests.collector.stores import state, stored_events
 
 KILLS = int(os.environ.get("HEADWATER_KILL_ROUNDS", "4"))  # rounds on each engine; a release runs 200
 
@@ -43,8 +42,7 @@ def event_body(number: int) -> bytes:
 def stored_hashes(database: str) -> set[bytes]:
     """The content hashes of every stored event."""
     engine = open_engine(database)
-    with reading(engine) as connection:
-        found = set(connection.execute(select(tables.event.c.hash)).scalars())
+    found = stored_events(engine)
     engine.dispose()
     return found
 
