@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import ingest, postgres, walk
+from benchmarks import history, ingest, marquez, postgres, walk
 from benchmarks.ingest import Settings
 from benchmarks.report import Figure, document, show
 from lineage.errors import HeadwaterError
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "ingest": ingest.measure,
     "postgres": postgres.measure,
     "walk": walk.measure,
+    "history": history.measure,
+    "marquez": marquez.measure,
 }
 
 
@@ -28,6 +30,9 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Rounds of each side, in turns.")
 @click.option("--events", type=click.IntRange(10_000), default=100_000, show_default=True, help="For memory and disk.")
 @click.option("--edges", type=click.IntRange(1_000), default=1_500_000, show_default=True, help="Of the walked graph.")
+@click.option(
+    "--versions", type=click.IntRange(200), default=200, show_default=True, help="Of each dataset of the history."
+)
 @click.option("--db", help="Database URL of the collector; a new SQLite file unless given.")
 @click.option("--directory", type=click.Path(path_type=Path, exists=True), help="Where databases go: a real disk.")
 @click.option("--subject", type=click.Choice(["collector", "raw-append"]), default="collector", show_default=True)
@@ -38,6 +43,7 @@ def main(
     rounds: int,
     events: int,
     edges: int,
+    versions: int,
     db: str | None,
     directory: Path | None,
     subject: str,
@@ -51,7 +57,7 @@ def main(
     closing = Console(width=None if Console().is_terminal else 160)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="headwater-bench-", dir=directory) as folder:
-        settings = Settings(Path(folder), seconds, rounds, events, progress.print, db, subject, edges)
+        settings = Settings(Path(folder), seconds, rounds, events, progress.print, db, subject, edges, versions)
         try:
             for name in only or BENCHMARKS:
                 figures.extend(BENCHMARKS[name](settings))

@@ -42,6 +42,7 @@ class Settings:
     database_url: str | None = None
     subject: str = "collector"
     edges: int = 1_500_000  # of the graph that is walked
+    nights: int = 200  # of the history: versions of each dataset
 
     def open_subject(self, name: str = "collector") -> AbstractContextManager[Server]:
         if self.subject == "raw-append":

@@ -23,7 +23,7 @@ from benchmarks.report import Figure, Target, median
 def measure(settings: Settings) -> Iterator[Figure]:
     """Single events and batches: SQLite, PostgreSQL, and PostgreSQL with two workers, in alternating rounds."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(_postgres())
+        server = stack.enter_context(postgres_server())
         drivers = {
             "SQLite": Driver(stack.enter_context(processes.collector(settings.folder, name="on SQLite"))),
             "one worker": _on_postgres(stack, settings, server, 1),
@@ -57,7 +57,7 @@ def _on_postgres(stack: contextlib.ExitStack, settings: Settings, server: str, w
 
 
 @contextlib.contextmanager
-def _postgres() -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A PostgreSQL server of its own; its socket's path must be short."""
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     with tempfile.TemporaryDirectory(prefix="headwater-pg-") as folder:

@@ -31,6 +31,7 @@ from collector.api import (
 )
 from collector.api.answers import install_error_handlers
 from collector.api.delivery import blueprint as delivery
+from collector.api.history import blueprint as history
 from collector.api.store import EXTENSION, Store
 from collector.intake import Intake
 from collector.schemas import EventSchema
@@ -76,6 +77,7 @@ def create_app(database: str = "sqlite:///lineage.db", **settings: Any) -> Flask
     for module in (quarantine, published_schemas, health, metrics):
         api.register_blueprint(module.blueprint)
     api.register_blueprint(delivery)
+    api.register_blueprint(history)
     app.register_blueprint(
         get_swaggerui_blueprint(DOCS, "/openapi.json", config={"app_name": "Headwater", "validatorUrl": None})
     )

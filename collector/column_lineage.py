@@ -16,7 +16,7 @@ from collector.documents.versions import job_versions
 from collector.edges import column_origins
 from collector.errors import NotFound
 from collector.facets import SchemaField, TableSchema
-from collector.flow import FlowWalk, walk_columns
+from collector.flow import FlowWalk, columns_derived_of, columns_known, walk_columns
 from collector.lookup import Found, find_node
 from collector.packing import decompress, unpack_facets
 from collector.tables import OUTPUT
@@ -44,40 +44,40 @@ def column_graph(connection: Connection, node_id: str, depth: int, *, with_downs
     elif start.node.field is not None:
         starts = [(start.id, start.node.field)]
     else:
-        starts = _columns_of_dataset(connection, start.id)
+        starts = [(start.id, column) for column in columns_known(connection, start.id) if column]
     if start.node.field is not None:
         starts = [one for one in starts if one[1] == start.node.field] or [(start.id, start.node.field)]
     if told:
         origins = sorted({origin for one in starts for origin, _ in told.get(one, ())} - set(starts))
         found = walk_columns(connection, origins, Direction.UPSTREAM, max(0, depth - 1), limit)
         found.nodes |= dict.fromkeys(starts, 0)
-        found.edges |= {(origin, one): "column" for one in starts for origin, _ in told.get(one, ())}
+        for one in starts:
+            for origin, text in told.get(one, ()):
+                found.edges[origin, one], found.transformations[origin, one] = "column", text
     else:
         found = walk_columns(connection, starts, Direction.UPSTREAM, depth, limit)
     if with_downstream:
         down = walk_columns(connection, starts, Direction.DOWNSTREAM, depth, limit)
-        found = FlowWalk(found.nodes | down.nodes, found.edges | down.edges)
+        ways = found.transformations | down.transformations
+        found = FlowWalk(found.nodes | down.nodes, found.edges | down.edges, transformations=ways)
     columns = {node for node in found.nodes if node[1]}
     edges = {(a, b) for a, b in found.edges if a in columns and b in columns}
     if not edges and start.node.kind is not NodeKind.FIELD:
         return []
-    return _documents(connection, columns, edges, told, versions)
+    return _documents(connection, columns, edges, found.transformations, versions)
 
 
 def _documents(
     connection: Connection,
     columns: set[Column],
     edges: set[tuple[Column, Column]],
-    told: dict[Column, list[tuple[Column, str]]],
+    ways: dict[tuple[Column, Column], str],
     versions: dict[int, str],
 ) -> list[JSON]:
     datasets = {dataset for dataset, _ in columns}
     names = dataset_names(connection, datasets)
     newest = {dataset: version.uuid for dataset, version in newest_versions(connection, datasets).items()} | versions
     types = _types(connection, datasets)
-    ways = _ways(connection, datasets) | {
-        (origin, one): text for one, origins in told.items() for origin, text in origins
-    }
     ids = {column: str(field_node(*names[column[0]], column[1])) for column in columns}
     into: dict[Column, list[Column]] = defaultdict(list)
     out_of: dict[Column, list[Column]] = defaultdict(list)
@@ -89,7 +89,7 @@ def _documents(
         namespace, name = names[column[0]]
         inputs = []
         for origin in into[column]:
-            kind, description = transformation_summary(ways.get((origin, column), "[]"))
+            kind, description = transformation_summary(ways[origin, column])
             inputs.append(
                 {
                     "namespace": names[origin[0]][0],
@@ -100,6 +100,8 @@ def _documents(
                     "transformationType": kind,
                 }
             )
+        direct = (one for one in inputs if not (one["transformationType"] or "").startswith("INDIRECT"))
+        first = next(direct, inputs[0] if inputs else None)
         nodes[ids[column]] = {
             "id": ids[column],
             "type": "DATASET_FIELD",
@@ -109,8 +111,8 @@ def _documents(
                 "datasetVersion": newest.get(column[0]),
                 "field": column[1],
                 "fieldType": types.get(column),
-                "transformationDescription": inputs[0]["transformationDescription"] if inputs else None,
-                "transformationType": inputs[0]["transformationType"] if inputs else None,
+                "transformationDescription": first["transformationDescription"] if first else None,
+                "transformationType": first["transformationType"] if first else None,
                 "inputFields": inputs,
             },
             "inEdges": [{"origin": ids[origin], "destination": ids[column]} for origin in into[column]],
@@ -138,27 +140,12 @@ def _add_types(found: dict[Column, str | None], dataset: int, prefix: str, colum
         _add_types(found, dataset, f"{prefix}{column.name}.", column.fields or ())
 
 
-def _ways(connection: Connection, datasets: Iterable[int]) -> dict[tuple[Column, Column], str]:
-    """The transformations of each column edge into ``datasets``, by (origin, destination): one statement."""
-    c = tables.column_edge.c
-    query = select(c.origin_id, c.origin_field, c.destination_id, c.destination_field, c.transformations).where(
-        among(connection, c.destination_id, datasets)
-    )
-    return {((a, x), (b, y)): text for a, x, b, y, text in connection.execute(query.order_by(c.job_id.desc()))}
-
-
-def _columns_of_dataset(connection: Connection, dataset: int) -> list[Column]:
-    c = tables.column_edge.c
-    made = select(c.destination_field).where(c.destination_id == dataset)
-    used = select(c.origin_field).where(c.origin_id == dataset)
-    return [(dataset, column) for column in sorted({one for (one,) in connection.execute(made.union(used))} - {""})]
-
-
 def _columns_of_job(connection: Connection, job: int) -> list[Column]:
-    """The columns that a job makes, as its runs or its own ``lineage`` facet say."""
+    """The columns that a job makes, as its runs, its own ``lineage`` facet or its SQL say."""
     c = tables.column_edge.c
     query = select(c.destination_id, c.destination_field).where(c.job_id.in_((job, -job))).distinct()
-    return sorted((dataset, column) for dataset, column in connection.execute(query) if column)
+    found = {(dataset, column) for dataset, column in connection.execute(query) if column}
+    return sorted(found.union(columns_derived_of(connection, job)))
 
 
 def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list[tuple[Column, str]]], dict[int, str]]:

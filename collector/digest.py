@@ -62,6 +62,8 @@ class _Translator:
             return self.facets
         if column in ("column_body", "body_id"):
             return self.body
+        if column == "event_id":
+            return self.event
         return decompress if (table, column) == ("facet_body", "body") else None
 
     def run(self, run: int) -> str:
@@ -76,6 +78,10 @@ class _Translator:
             found = self._connection.execute(select(column.hash).where(column.id == body)).scalar_one()
             self._bodies[body] = found.hex()
         return self._bodies[body]
+
+    def event(self, event: int) -> str:
+        c = tables.event.c
+        return str(self._connection.execute(select(c.hash).where(c.id == event)).scalar_one().hex())
 
     def facets(self, packed: bytes) -> list[Any]:
         return [(name, time_us, tie, self.body(body)) for name, (time_us, tie, body) in unpack_facets(packed).items()]

@@ -43,6 +43,8 @@ Entry = tuple[int, int, Any]
 FacetSet = dict[str, Entry]
 
 STATES = {"START": "RUNNING", "RUNNING": "RUNNING", "COMPLETE": "COMPLETED", "FAIL": "FAILED", "ABORT": "ABORTED"}
+# a run's events that write nothing: what a START lists is announced, what a run that failed lists is not published
+UNPUBLISHED = ("START", "FAIL", "ABORT")
 _STATE_RANK = {"NEW": 0, "RUNNING": 1, "COMPLETED": 2, "FAILED": 2, "ABORTED": 2}
 _MENTIONED, _NAMED = 0, 1  # ranks of a run's job: a parent facet's word, the run's own
 
@@ -129,6 +131,7 @@ class RunFacts(msgspec.Struct):
     state_stamp: bytes
     started_us: int | None
     ended_us: int | None
+    completed_us: int | None
     nominal_start: str | None
     nominal_end: str | None
     parent_key: bytes | None
@@ -144,6 +147,7 @@ class RunFacts(msgspec.Struct):
         self.created_us = min(self.created_us, other.created_us)
         self.updated_us = max(self.updated_us, other.updated_us)
         self.started_us = earliest(self.started_us, other.started_us)
+        self.completed_us = earliest(self.completed_us, other.completed_us)
         self.has_inputs = self.has_inputs or other.has_inputs
         self.has_outputs = self.has_outputs or other.has_outputs
         self.has_statements = self.has_statements or other.has_statements
@@ -165,16 +169,20 @@ class UseFacts(msgspec.Struct):
     version: str | None
     checksum: str | None
     code_version: str | None
+    written_us: int | None
+    version_key: int | None
+    checksum_key: int | None
     facets: FacetSet
 
     def merge(self, other: UseFacts) -> None:
         """Take in another word on the same reading or writing."""
         self.first_us = min(self.first_us, other.first_us)
+        self.written_us = earliest(self.written_us, other.written_us)
         won = merge_facets(self.facets, other.facets)
         if "version" in won:
-            self.version = other.version
+            self.version, self.version_key = other.version, other.version_key
         if "headwater_checksum" in won:
-            self.checksum = other.checksum
+            self.checksum, self.checksum_key = other.checksum, other.checksum_key
         if "headwater_assetVersion" in won:
             self.code_version = other.code_version
 
@@ -195,7 +203,9 @@ class Facts:
         self.declared: dict[int, tuple[bytes, dict[Side, FacetSet]]] = {}
         self.described: dict[int, FacetSet] = {}  # columnLineage and lineage that a DatasetEvent gave, by dataset id
         self.statements: dict[bytes, set[tuple[int, bytes]]] = {}  # lineage facets by run key: (dataset or 0, digest)
-        self.dataset_versions: dict[tuple[int, bytes], tuple[int, FacetSet]] = {}  # by dataset id and event hash
+        self.ever: set[tuple[int, int, int]] = set()  # (job, direction, dataset) of all that jobs read, write or state
+        # by dataset id and event hash: time, version, checksum
+        self.dataset_versions: dict[tuple[int, bytes], tuple[int, str | None, str | None, FacetSet]] = {}
         self.job_versions: dict[int, dict[bytes, tuple[int, str]]] = {}  # by job id and key: time, JSON
         self.aliases: set[tuple[int, int]] = set()
         self.bodies: dict[bytes, bytes] = {}  # facet bodies by content hash
@@ -235,6 +245,8 @@ class Facts:
                     uses[side].merge(use)
                 else:
                     uses[side] = use
+        self.ever.update((job.id, *side) for side in uses)
+        self._note_origins(job.id, envelope.outputs)
         run.has_inputs = any(direction == INPUT for direction, _ in uses)
         run.has_outputs = any(direction == OUTPUT for direction, _ in uses)
         for name, entry in job.facets.items():
@@ -264,6 +276,8 @@ class Facts:
             for dataset in datasets or ():
                 side, use = self._use(event, direction, dataset)
                 merge_facets(sides.setdefault(side, {}), use.facets)
+        self.ever.update((job.id, *side) for side in sides)
+        self._note_origins(job.id, event.envelope.outputs)
         self._statements(event, event.envelope)  # for the names in them
         if STATEMENT in job.facets:
             sides[OUTPUT, 0] = {STATEMENT: job.facets[STATEMENT]}
@@ -278,11 +292,20 @@ class Facts:
         dataset = self._dataset(event, event.envelope.dataset)
         self._statements(event, event.envelope)
         flows = {name: dataset.facets[name] for name in ("columnLineage", STATEMENT) if name in dataset.facets}
+        self._note_origins(dataset.id, [event.envelope.dataset])
         if flows:
             merge_facets(self.described.setdefault(dataset.id, {}), flows)
         if not is_aside(dataset.facets):
-            self.dataset_versions[dataset.id, event.hash] = (event.time_us, dict(dataset.facets))
+            said = event.envelope.dataset.facets
+            known = (event.time_us, version_of(said), checksum_of(said), dict(dataset.facets))
+            self.dataset_versions[dataset.id, event.hash] = known
         _merge_into(self.datasets, dataset.id, dataset)
+
+    def _note_origins(self, job: int, outputs: list[Dataset] | None) -> None:
+        """That a job may have read what the column lineage of its outputs names."""
+        for dataset in outputs or ():
+            for origin in origins_of(dataset.facets):
+                self.ever.add((job, INPUT, keys.named_dataset(*origin).id))
 
     def _add_job_version(self, event: Event, job_id: int) -> None:
         key, document = declared_version(event.envelope)
@@ -320,6 +343,7 @@ class Facts:
             state_stamp=keys.stamp(event.time_us if state != "NEW" else 0, event.hash, _STATE_RANK[state]),
             started_us=event.time_us if state == "RUNNING" else None,
             ended_us=event.time_us if ended else None,
+            completed_us=event.time_us if event.event_type == "COMPLETE" else None,
             nominal_start=nominal.nominalStartTime,
             nominal_end=nominal.nominalEndTime,
             parent_key=None,
@@ -345,7 +369,7 @@ class Facts:
         job_facts = self._job(event, Job(namespace=job.namespace, name=job.name))
         run_facts = self._run(event, Run(runId=run.runId), job_facts.id)
         run_facts.job_stamp = keys.stamp(event.time_us, event.hash, _MENTIONED)
-        run_facts.state, run_facts.started_us, run_facts.ended_us = "NEW", None, None
+        run_facts.state, run_facts.started_us, run_facts.ended_us, run_facts.completed_us = "NEW", None, None, None
         run_facts.state_stamp = keys.stamp(0, b"\0" * 8, 0)
         _merge_into(self.jobs, job_facts.id, job_facts)
         _merge_into(self.runs, run_facts.run_key, run_facts)
@@ -382,10 +406,13 @@ class Facts:
 
     def _use(self, event: Event, direction: int, dataset: Dataset) -> tuple[Side, UseFacts]:
         facts = self._dataset(event, dataset)
-        use = UseFacts(event.time_us, None, None, None, dict(facts.facets))
+        written_us = event.time_us if direction == OUTPUT and event.event_type not in UNPUBLISHED else None
+        use = UseFacts(event.time_us, None, None, None, written_us, None, None, dict(facts.facets))
         if _identifies(dataset):
             use.version = version_of(dataset.facets)
             use.checksum = checksum_of(dataset.facets)
+            use.version_key = keys.text_key(use.version)
+            use.checksum_key = keys.text_key(use.checksum)
             use.code_version = code_version_of(dataset.facets)
         _merge_into(self.datasets, facts.id, facts)
         return (direction, facts.id), use
@@ -393,21 +420,27 @@ class Facts:
     def _statements(self, event: Event, envelope: Envelope) -> set[tuple[int, bytes]]:
         """The lineage facets of an event, (the dataset that carries it or 0, digest); what they name is named here."""
         found: set[tuple[int, bytes]] = set()
+        owner = keys.named_job(envelope.job.namespace, envelope.job.name).id if envelope.job is not None else 0
         if envelope.job is not None and envelope.job.facets and STATEMENT in envelope.job.facets:
-            found.add((0, self._state(event, envelope.job.facets[STATEMENT])))
+            found.add((0, self._state(event, owner, envelope.job.facets[STATEMENT])))
         for dataset in (envelope.dataset, *(envelope.inputs or ()), *(envelope.outputs or ())):
             if dataset is not None and dataset.facets and STATEMENT in dataset.facets:
                 named = keys.named_dataset(dataset.namespace, dataset.name)
-                found.add((named.id, self._state(event, dataset.facets[STATEMENT])))
+                # what a DatasetEvent states has no job: the dataset itself stands for one
+                found.add((named.id, self._state(event, owner or named.id, dataset.facets[STATEMENT])))
+                self.ever.add((owner or named.id, OUTPUT, named.id))
         return found
 
-    def _state(self, event: Event, body: Body) -> bytes:
+    def _state(self, event: Event, owner: int, body: Body) -> bytes:
         names = named_in_statement(body)
-        for namespace, name in names.datasets:
-            self._name_dataset(event, namespace, name)
+        jobs = {owner}
         for namespace, name in names.jobs:
             job = self._job(event, Job(namespace=namespace, name=name))
             _merge_into(self.jobs, job.id, job)
+            jobs.add(job.id)
+        for namespace, name in names.datasets:
+            dataset = self._name_dataset(event, namespace, name)
+            self.ever.update((job, side, dataset) for job in jobs for side in (INPUT, OUTPUT))
         return body.digest
 
     def _facets(self, event: Event, facets: dict[str, Body] | None, prefix: str = "") -> FacetSet:
@@ -432,7 +465,7 @@ def facet_entries(facts: Facts) -> Iterator[FacetSet]:
     for _, sides in facts.declared.values():
         yield from sides.values()
     yield from facts.described.values()
-    for _, facets in facts.dataset_versions.values():
+    for *_, facets in facts.dataset_versions.values():
         yield facets
 
 

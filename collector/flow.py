@@ -1,21 +1,29 @@
 """Walks over nodes of one kind: datasets made from datasets, jobs fed by jobs, columns made from columns.
 
 The best evidence of a dataset's origins counts, for each job that writes it: what it states (``lineage`` facet), else
-its column lineage, else all that it reads. Each level is a few statements, whatever its width.
+its column lineage, else all that it reads. Columns that a job tells nothing of are those that its SQL makes. Each level
+is a few statements, whatever its width.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select
 
-from collector.tables import INPUT, OUTPUT, STATED_DATASET, STATED_JOB, column_edge, edge, stated_edge
+from collector.derived_columns import DerivedColumns
+from collector.facets import Transformation
+from collector.tables import INPUT, OUTPUT, STATED_DATASET, STATED_JOB, column_edge, edge, job, stated_edge
 from collector.walk import Direction, among, direct_flows, has_direct_flows
 from lineage.graph import EVIDENCE
+
+#: The transformations in a row of ``column_edge``; a few wordings are those of all edges.
+read_transformations = lru_cache(maxsize=4_096)(msgspec.json.Decoder(tuple[Transformation, ...]).decode)
 
 
 @dataclass(slots=True)
@@ -25,6 +33,7 @@ class FlowWalk:
     nodes: dict[Any, int]
     edges: dict[tuple[Any, Any], str] = field(default_factory=dict)
     left_out: set[Any] = field(default_factory=set)  # seen, but past the limit
+    transformations: dict[tuple[Any, Any], str] = field(default_factory=dict)  # of columns, as in ``column_edge``
 
     @property
     def missing(self) -> int:
@@ -39,8 +48,7 @@ def walk_datasets(
     connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int, held: Collection[int] = ()
 ) -> FlowWalk:
     """Datasets made from datasets, by the best evidence of each job."""
-    step = _origins_of if way is Direction.UPSTREAM else _made_from
-    return _walk_flow(lambda frontier: step(connection, frontier), start, way, depth, limit, held)
+    return _walk_flow(lambda frontier: _flows(connection, frontier, way), start, way, depth, limit, held)
 
 
 def walk_jobs(
@@ -76,24 +84,96 @@ def walk_columns(
     c = column_edge.c
     ends = (c.destination_id, c.destination_field, c.origin_id, c.origin_field)
     near_id, near_field, far_id, far_field = ends if way is Direction.UPSTREAM else (*ends[2:], *ends[:2])
-
     stated = _has_statements(connection)
+    derived = DerivedColumns(connection)
+    ways = _Ways(way)
 
     def step(frontier: Collection[tuple[int, str]]) -> Iterable[tuple[Any, Any, str]]:
         wanted: dict[int, set[str]] = defaultdict(set)
         for dataset, column in frontier:
             wanted[dataset].add(column)
-        query = select(near_id, near_field, far_id, far_field, c.job_id < 0).where(among(connection, near_id, wanted))
+        query = select(c.job_id, near_id, near_field, far_id, far_field, c.transformations).where(
+            among(connection, near_id, wanted)
+        )
         if stated:
             query = query.where(~_is_stated_for(c.job_id, c.destination_id))
-        for dataset, column, other, other_column, is_stated in connection.execute(query.distinct()):
-            evidence = "explicit" if is_stated else "column"
+        found = [
+            ("explicit" if owner < 0 else "column", *row)
+            for owner, *row in connection.execute(query.order_by(c.job_id)).all()
+        ]
+        for one in derived.of_jobs(_jobs_without_columns(connection, wanted, way, stated)):
+            pair = ((one.destination, one.column), (one.origin, one.origin_column))
+            near, far = pair if way is Direction.UPSTREAM else pair[::-1]
+            if near[0] in wanted:
+                found.append(("derived", *near, *far, one.transformations))
+        for evidence, dataset, column, other, other_column, text in found:
             # what shapes the whole dataset (a filter, a join) shapes each of its columns, and what is made of them
             whole = {""} if way is Direction.DOWNSTREAM else set()
             for mine in wanted[dataset] & ({column} | whole) if column else wanted[dataset]:
+                ways.note((dataset, mine), (other, other_column), evidence, text)
                 yield (dataset, mine), (other, other_column), evidence
 
-    return _walk_flow(step, start, way, depth, limit, held)
+    walked = _walk_flow(step, start, way, depth, limit, held)
+    walked.transformations = {pair: ways.of(pair) for pair in walked.edges}
+    return walked
+
+
+class _Ways:
+    """How each column is made from another: what the best evidence says of it, each way once."""
+
+    def __init__(self, way: Direction) -> None:
+        self._upstream = way is Direction.UPSTREAM
+        self._texts: dict[tuple[Any, Any], dict[str, dict[str, None]]] = {}
+
+    def note(self, near: Any, far: Any, evidence: str, text: str) -> None:
+        """Take in the transformations of an edge, as JSON."""
+        pair = (far, near) if self._upstream else (near, far)
+        self._texts.setdefault(pair, {}).setdefault(evidence, {})[text] = None
+
+    def of(self, pair: tuple[Any, Any]) -> str:
+        """The transformations of (origin, destination), as JSON."""
+        said = self._texts[pair]
+        texts = list(said[min(said, key=EVIDENCE.index)])
+        if len(texts) == 1:
+            return texts[0]
+        found: list[Transformation] = []
+        for text in texts:
+            found.extend(one for one in read_transformations(text) if one not in found)
+        found.sort(key=lambda one: one.type == "INDIRECT")  # whoever shows one only shows the first
+        return msgspec.json.encode(found).decode()
+
+
+def columns_known(connection: Connection, dataset: int) -> list[str]:
+    """The columns of a dataset that any lineage is known of, ``''`` for the dataset as a whole."""
+    c = column_edge.c
+    made = select(c.destination_field).where(c.destination_id == dataset)
+    used = select(c.origin_field).where(c.origin_id == dataset)
+    found = {column for (column,) in connection.execute(made.union(used))}
+    derived, stated = DerivedColumns(connection), _has_statements(connection)
+    for way in (Direction.UPSTREAM, Direction.DOWNSTREAM):
+        for one in derived.of_jobs(_jobs_without_columns(connection, [dataset], way, stated)):
+            both = ((one.destination, one.column), (one.origin, one.origin_column))
+            found.update(column for end, column in both if end == dataset)
+    return sorted(found)
+
+
+def columns_derived_of(connection: Connection, job_id: int) -> list[tuple[int, str]]:
+    """(output, column) of the columns that a job makes as its SQL tells, where it tells nothing of them itself."""
+    written = edge.alias("written")
+    query = _outputs_without_columns(written, _has_statements(connection)).where(written.c.job_id == job_id)
+    found = DerivedColumns(connection).of_jobs(tuple(row) for row in connection.execute(query))
+    return sorted({(one.destination, one.column) for one in found if one.column})
+
+
+def both_ways(one_way: Callable[[Direction, Collection[Any]], FlowWalk], direction: Direction) -> FlowWalk:
+    """``one_way`` in ``direction``; where that is both, downstream has the room that upstream left."""
+    if direction in (Direction.UPSTREAM, Direction.DOWNSTREAM):
+        return one_way(direction, ())
+    up = one_way(Direction.UPSTREAM, ())
+    down = one_way(Direction.DOWNSTREAM, up.nodes)
+    nodes = up.nodes | {node: min(distance, up.nodes.get(node, distance)) for node, distance in down.nodes.items()}
+    left_out = (up.left_out | down.left_out) - nodes.keys()
+    return FlowWalk(nodes, up.edges | down.edges, left_out, up.transformations | down.transformations)
 
 
 def _walk_flow(
@@ -123,30 +203,19 @@ def _walk_flow(
     return found
 
 
-def _origins_of(connection: Connection, datasets: Collection[int]) -> list[tuple[int, int, str]]:
-    """(dataset, what it is made from, evidence)."""
+def _flows(connection: Connection, datasets: Collection[int], way: Direction) -> list[tuple[int, int, str]]:
+    """(dataset, what it is made from or what is made from it, evidence)."""
     written, read, c, s = edge.alias("written"), edge.alias("read"), column_edge.c, stated_edge.c
-    stated = select(s.target_id, s.source_id).where(among(connection, s.target_id, datasets), *_of_datasets())
-    by_column = select(c.destination_id, c.origin_id).where(among(connection, c.destination_id, datasets))
-    joined = written.join(read, and_(read.c.job_id == written.c.job_id, read.c.direction == INPUT))
+    made = (s.target_id, c.destination_id, written.c.dataset_id)
+    origin = (s.source_id, c.origin_id, read.c.dataset_id)
+    nears, fars = (made, origin) if way is Direction.UPSTREAM else (origin, made)
+    (near_stated, near_column, near), (far_stated, far_column, far) = nears, fars
+    stated = select(near_stated, far_stated).where(among(connection, near_stated, datasets), *_of_datasets())
+    by_column = select(near_column, far_column).where(among(connection, near_column, datasets))
     whole_job = (
-        select(written.c.dataset_id, read.c.dataset_id, _writes_others(written))
-        .select_from(joined)
-        .where(among(connection, written.c.dataset_id, datasets), written.c.direction == OUTPUT)
-    )
-    return _evident(connection, stated, by_column, whole_job, written)
-
-
-def _made_from(connection: Connection, datasets: Collection[int]) -> list[tuple[int, int, str]]:
-    """(dataset, what is made from it, evidence)."""
-    read, written, c, s = edge.alias("read"), edge.alias("written"), column_edge.c, stated_edge.c
-    stated = select(s.source_id, s.target_id).where(among(connection, s.source_id, datasets), *_of_datasets())
-    by_column = select(c.origin_id, c.destination_id).where(among(connection, c.origin_id, datasets))
-    joined = read.join(written, and_(written.c.job_id == read.c.job_id, written.c.direction == OUTPUT))
-    whole_job = (
-        select(read.c.dataset_id, written.c.dataset_id, _writes_others(written))
-        .select_from(joined)
-        .where(among(connection, read.c.dataset_id, datasets), read.c.direction == INPUT)
+        select(near, far, _writes_others(written))
+        .select_from(written.join(read, read.c.job_id == written.c.job_id))
+        .where(among(connection, near, datasets), written.c.direction == OUTPUT, read.c.direction == INPUT)
     )
     return _evident(connection, stated, by_column, whole_job, written)
 
@@ -169,7 +238,7 @@ def _evident(
     """The answers of the three questions, each without the jobs that a better one speaks for."""
     c = column_edge.c
     found: list[tuple[int, int, str]] = []
-    unknown = ~exists().where(c.destination_id == written.c.dataset_id, c.job_id == written.c.job_id)
+    unknown = ~_tells_columns(written)
     if _has_statements(connection):
         found += [(a, b, "explicit") for a, b in connection.execute(stated.distinct()) if a != b]
         by_column = by_column.where(~_is_stated_for(c.job_id, c.destination_id))
@@ -181,6 +250,40 @@ def _evident(
         if a != b:
             found.append((a, b, "inferred" if is_guess else "declared"))
     return found
+
+
+def _jobs_without_columns(
+    connection: Connection, datasets: Iterable[int], way: Direction, stated: bool
+) -> list[tuple[int, int, bytes]]:
+    """(job, output, the job's facets) of the jobs that write (or read) ``datasets`` and tell nothing of the columns.
+
+    One statement.
+    """
+    written, read = edge.alias("written"), edge.alias("read")
+    query = _outputs_without_columns(written, stated)
+    if way is Direction.UPSTREAM:
+        query = query.where(among(connection, written.c.dataset_id, datasets))
+    else:
+        query = query.join(read, and_(read.c.job_id == written.c.job_id, read.c.direction == INPUT)).where(
+            among(connection, read.c.dataset_id, datasets)
+        )
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def _outputs_without_columns(written: Any, stated: bool) -> Select[Any]:
+    """(job, output, the job's facets) of every job whose columns of that output nothing tells of."""
+    query = (
+        select(written.c.job_id, written.c.dataset_id, job.c.facets)
+        .join(job, job.c.id == written.c.job_id)
+        .where(written.c.direction == OUTPUT, ~_tells_columns(written))
+    )
+    return query.where(~_is_stated_for(written.c.job_id, written.c.dataset_id)) if stated else query
+
+
+def _tells_columns(written: Any) -> ColumnElement[bool]:
+    """Whether the job has column lineage for what it writes."""
+    c = column_edge.c
+    return exists().where(c.destination_id == written.c.dataset_id, c.job_id == written.c.job_id)
 
 
 def _has_statements(connection: Connection) -> bool:

@@ -13,12 +13,12 @@ from time import time_ns
 
 from sqlalchemy import Connection
 
-from collector import tables
+from collector import keys, tables
 from collector.decode import Event
 from collector.delivery import put_deliveries
 from collector.edges import DESCRIBED, load_jobs, refresh_edges
 from collector.errors import RefusedEvent
-from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, facet_entries, merge_facets
+from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, earliest, facet_entries, merge_facets
 from collector.names import refresh_names
 from collector.newest import choose_newest_runs
 from collector.packing import compress, facts_of, pack_facets, row_of, unpack_facets
@@ -32,22 +32,26 @@ from collector.tables import OUTPUT
 class Memory:
     """What a writer remembers between commits: only what can never change while ``epoch`` stands.
 
-    What is noted of namespaces, sources and tags, and the ids of facet bodies by content hash, oldest use first.
+    What is noted of namespaces, sources and tags, the ids of facet bodies by content hash, and the rows of
+    ``job_dataset``, oldest use first.
     """
 
     BODIES = 200_000
+    PAIRS = 200_000
 
     def __init__(self) -> None:
         self.epoch = -1
         self.has_statements = True  # whether there is any explicit lineage, so that it need not be asked for
         self.names: Remembered = {}
         self.bodies: OrderedDict[bytes, int] = OrderedDict()
+        self.pairs: OrderedDict[Row, None] = OrderedDict()
 
     def forget(self) -> None:
         """Start over: a commit that failed may have left ids here that are not in the store."""
         self.epoch = -1
         self.names.clear()
         self.bodies.clear()
+        self.pairs.clear()
 
     def forget_if_older(self, epoch: int) -> None:
         """Start over where ids have been given anew since (a rebuild, a prune)."""
@@ -60,6 +64,14 @@ class Memory:
         self.bodies.update(ids)
         while len(self.bodies) > self.BODIES:
             self.bodies.popitem(last=False)
+
+    def new_pairs(self, pairs: Iterable[Row]) -> list[Row]:
+        """Those of the rows of ``job_dataset`` that are not known to be stored; they are from now on."""
+        new = [pair for pair in pairs if pair not in self.pairs]
+        self.pairs.update(dict.fromkeys(new))
+        while len(self.pairs) > self.PAIRS:
+            self.pairs.popitem(last=False)
+        return new
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +122,36 @@ def _ingest(rows: Rows, prepared: Prepared, memory: Memory, received_us: int | N
             for n, (e, body) in enumerate(new, 1)
         ],
     )
-    apply(rows, prepared.facts, memory, next_body + 1, next_run + 1)
+    numbered = [(next_event + n, e) for n, (e, _) in enumerate(new, 1)]
+    apply(rows, prepared.facts, memory, numbered, next_body + 1, next_run + 1)
     return len(new)
 
 
-def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: int) -> None:
-    """Merge ``facts`` into the derived tables; new bodies and runs get the ids from ``next_body``, ``next_run``."""
+def apply(
+    rows: Rows, facts: Facts, memory: Memory, events: Sequence[tuple[int, Event]], next_body: int, next_run: int
+) -> None:
+    """Merge ``facts`` into the derived tables; new bodies and runs get the ids from ``next_body``, ``next_run``.
+
+    ``events`` are those that are new, with their ids.
+    """
+    reworded_datasets, reworded_jobs = merge(rows, facts, memory, events, next_body, next_run)
+    refresh_search(rows, reworded_datasets, reworded_jobs)
+    put_deliveries(rows, facts.deliveries, facts.delivery_drops)
+
+
+def merge(
+    rows: Rows, facts: Facts, memory: Memory, events: Sequence[tuple[int, Event]], next_body: int, next_run: int
+) -> tuple[list[DatasetFacts], list[JobFacts]]:
+    """``apply`` but for search and deliveries; returns the datasets and jobs whose words are new to search."""
     body_ids = _name_bodies(rows, facts, memory, next_body)
     put_registry(rows, facts.registry, memory.names)
     reworded_datasets = _put_datasets(rows, facts)
     runs, touched, moved_back = _put_runs(rows, facts, next_run)
     run_ids = {run.run_key: run_id for run_id, run in runs.items()}
-    _put_uses(rows, facts, run_ids)
+    _put_uses(rows, facts, runs, run_ids)
     _put_statements(rows, facts, run_ids, body_ids)
+    _put_event_ids(rows, events, run_ids)
+    rows.add(tables.job_dataset, memory.new_pairs(facts.ever))
     jobs, before, reworded_jobs = _merge_jobs(rows, facts, touched)
     _put_declared(rows, facts, jobs)
     _put_versions(rows, facts)
@@ -140,8 +169,7 @@ def apply(rows: Rows, facts: Facts, memory: Memory, next_body: int, next_run: in
         sides.extend(stated_sides(rows, jobs))
     refresh_edges(rows, jobs, described, sides)
     _put_jobs(rows, jobs, before)
-    refresh_search(rows, reworded_datasets, reworded_jobs)
-    put_deliveries(rows, facts.deliveries, facts.delivery_drops)
+    return reworded_datasets, reworded_jobs
 
 
 # --- facet bodies ----------------------------------------------------------------------------------------------------
@@ -261,21 +289,50 @@ def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFac
     return runs, touched, moved_back
 
 
-def _put_uses(rows: Rows, facts: Facts, run_ids: dict[bytes, int]) -> None:
+def _put_uses(rows: Rows, facts: Facts, runs: dict[int, RunFacts], run_ids: dict[bytes, int]) -> None:
     uses = {
         (run_ids[run_key], direction, dataset_id): use
         for run_key, sides in facts.uses.items()
         for (direction, dataset_id), use in sides.items()
     }
     changed: list[tuple[Row, Row]] = []
-    for row in rows.load(tables.run_dataset, "run", {run for run, _, _ in uses}):
+    # a COMPLETE writes what was announced before it, too
+    completed = {run_ids[key] for key, run in facts.runs.items() if run.completed_us is not None}
+    for row in rows.load(tables.run_dataset, "run", completed.union(run for run, _, _ in uses)):
         incoming = uses.pop(row[:3], None)
-        if incoming is not None:
+        if incoming is not None or (row[1] == OUTPUT and row[0] in completed):
             stored = facts_of(UseFacts, row[3:])
-            stored.merge(incoming)
+            if incoming is not None:
+                stored.merge(incoming)
+            _write(stored, row[1], runs[row[0]])
             changed.append((row, (*row[:3], *row_of(stored))))
+    for (run, direction, _), use in uses.items():
+        _write(use, direction, runs[run])
     rows.replace(tables.run_dataset, [pair for pair in changed if pair[0] != pair[1]])
     rows.add(tables.run_dataset, [(*key, *row_of(use)) for key, use in uses.items()])
+
+
+def _write(use: UseFacts, direction: int, run: RunFacts) -> None:
+    if direction == OUTPUT:
+        use.written_us = earliest(use.written_us, run.completed_us)
+
+
+def _put_event_ids(rows: Rows, events: Sequence[tuple[int, Event]], run_ids: dict[bytes, int]) -> None:
+    of_runs: list[Row] = []
+    of_things: list[Row] = []
+    for event_id, event in events:
+        envelope = event.envelope
+        if event.kind == "run":
+            assert envelope.run is not None
+            of_runs.append((run_ids[keys.run_identity(envelope.run.runId)[0]], event_id))
+        elif event.kind == "job":
+            assert envelope.job is not None
+            of_things.append((keys.named_job(envelope.job.namespace, envelope.job.name).id, event_id))
+        elif event.kind == "dataset":
+            assert envelope.dataset is not None
+            of_things.append((keys.named_dataset(envelope.dataset.namespace, envelope.dataset.name).id, event_id))
+    rows.add(tables.run_event, of_runs)
+    rows.add(tables.static_event, of_things)
 
 
 def _put_statements(rows: Rows, facts: Facts, run_ids: dict[bytes, int], body_ids: dict[bytes, int]) -> None:
@@ -310,8 +367,8 @@ def _put_versions(rows: Rows, facts: Facts) -> None:
     rows.add(
         tables.dataset_version,
         [
-            (dataset_id, key, created_us, pack_facets(facets))
-            for (dataset_id, key), (created_us, facets) in facts.dataset_versions.items()
+            (dataset_id, key, *said, pack_facets(facets))
+            for (dataset_id, key), (*said, facets) in facts.dataset_versions.items()
         ],
     )
     if facts.job_versions:

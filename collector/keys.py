@@ -105,6 +105,11 @@ def run_key(run_id: str) -> bytes:
         return uuid.uuid5(uuid.NAMESPACE_OID, run_id).bytes
 
 
+def text_key(text: str | None) -> int | None:
+    """63 bits that stand for a text of any length in an index; None stays None."""
+    return None if text is None else int.from_bytes(content_hash(text.encode("utf-8", "replace"))[:8], "big") >> 1
+
+
 def run_uuid(key: bytes) -> str:
     """The UUID text of a run key."""
     text = key.hex()
@@ -136,17 +141,22 @@ def microseconds(text: str) -> int:
     return us
 
 
+_MINUTES = [f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)]
+_SECONDS = [f"{second:02}" for second in range(60)]
+
+
 def isoformat(us: int | None) -> str | None:
     """Microseconds since 1970 as Marquez writes times: ``2026-11-24T13:16:18.000001Z``; None stays None."""
     if us is None:
         return None
     seconds, rest = divmod(us, 1_000_000)
-    return f"{_second(seconds)}.{rest:06}Z"
+    day, second = divmod(seconds, 86_400)
+    return f"{_day(day)}T{_MINUTES[second // 60]}:{_SECONDS[second % 60]}.{rest:06}Z"
 
 
-@lru_cache(maxsize=16_384)  # the times of one answer lie close together, and one run's are shown in several places
-def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:-6]
+@lru_cache(maxsize=4_096)
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).date().isoformat()
 
 
 def stamp(time_us: int, content: bytes, rank: int | None = None) -> bytes:

@@ -7,13 +7,15 @@ an index of their own, are left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, literal_column, or_, select
 from sqlalchemy.sql.expression import FromClause
 
 from collector import tables
+from collector.state import remembered
+from collector.store.compiled import Among, given, statement
 from collector.tables import UNLISTED
 from collector.walk import among
 
@@ -54,28 +56,92 @@ def hidden_among(connection: Connection, table: tables.Table, ids: Iterable[int]
     return set(connection.execute(query).scalars())
 
 
-def page_of_datasets(connection: Connection, namespace_id: int, limit: int, offset: int) -> tuple[list[int], int]:
-    """Canonical ids of a namespace's datasets by name, and how many there are: at most four statements."""
+@statement
+def _hidden_namespaces(among: Among) -> Any:
+    n = tables.namespace.c
+    return select(n.id, n.hidden_us).where(n.hidden_us.is_not(None))
+
+
+class Hides:
+    """What a DELETE hides, told by rows that are at hand: one statement, over the namespaces alone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._namespaces: dict[int, int] = dict(_hidden_namespaces(connection))
+
+    def is_hidden(self, namespace_id: int, hidden_us: int | None, updated_us: Iterable[int]) -> bool:
+        """Whether a thing is hidden that was mentioned at ``updated_us``, a time for each of its names."""
+        of_namespace = self._namespaces.get(namespace_id)
+        if hidden_us is None and of_namespace is None:
+            return False
+        last = max(one for one in (hidden_us, of_namespace) if one is not None)
+        return all(at <= last for at in updated_us)
+
+
+def unlisted_datasets() -> Select[tuple[int]]:
+    """Ids of the datasets, and other names of datasets, that no list shows, by an index of such."""
     d, n = tables.dataset, tables.namespace
-    if _hidden_us(connection, namespace_id) is not None:
-        where = and_(d.c.namespace_id == namespace_id, d.c.canonical_id == d.c.id, is_dataset_visible(d, n))
-        joined = d.join(n, n.c.id == d.c.namespace_id)
-        return _page(connection, select(d.c.id).select_from(joined).where(where), (d.c.name, d.c.id), limit, offset)
-    unlisted = (
+    return (
         select(d.c.id)
         .join(n, n.c.id == d.c.namespace_id)
-        .where(d.c.namespace_id == namespace_id, literal_column(f"({_of('dataset')})"))
+        .where(literal_column(f"({_of('dataset')})"))
         .where(or_(d.c.canonical_id != d.c.id, d.c.lifecycle == "DROP", ~is_dataset_visible(d, n)))
     )
-    return _page_without(connection, d, d.c.namespace_id == namespace_id, unlisted, limit, offset)
+
+
+def hidden_jobs() -> Select[tuple[int]]:
+    """Ids of the jobs that are hidden by themselves, by an index of such."""
+    j = tables.job.c
+    return select(j.id).where(j.hidden_us.is_not(None), j.updated_us <= j.hidden_us)
+
+
+@statement
+def _unlisted_datasets(among: Among) -> Any:
+    return unlisted_datasets().where(tables.dataset.c.namespace_id == given("namespace"))
+
+
+def _datasets_but(left_out: ColumnElement[bool]) -> Any:
+    d = tables.dataset.c
+    query = select(d.id).where(d.namespace_id == given("namespace"), ~left_out)
+    return query.order_by(d.name, d.id).limit(given("limit")).offset(given("offset"))
+
+
+_every_dataset = statement(lambda among: _datasets_but(false()))
+_other_datasets = statement(lambda among: _datasets_but(among(tables.dataset.c.id)))  # looks at each that it steps over
+
+
+@statement
+def _number_of_datasets(among: Among) -> Any:
+    return select(func.count()).select_from(tables.dataset).where(tables.dataset.c.namespace_id == given("namespace"))
+
+
+def page_of_datasets(connection: Connection, namespace_id: int, limit: int, offset: int) -> tuple[list[int], int]:
+    """Canonical ids of a namespace's datasets by name, and how many there are: at most five statements.
+
+    By the index of names alone, without the few that an index of their own finds to be left out; a deep page steps
+    over the names before it. The number is counted once in each state of the store.
+    """
+    if _hidden_us(connection, namespace_id) is not None:
+        d, n = tables.dataset, tables.namespace
+        where = and_(d.c.namespace_id == namespace_id, d.c.canonical_id == d.c.id, is_dataset_visible(d, n))
+        query = select(d.c.id).select_from(d.join(n, n.c.id == d.c.namespace_id)).where(where)
+        return _page(connection, query, (d.c.name, d.c.id), ("datasets", namespace_id), limit, offset)
+    out = [row[0] for row in _unlisted_datasets(connection, namespace=namespace_id)]
+    total: int = remembered(
+        connection,
+        ("datasets", namespace_id),
+        lambda: _number_of_datasets(connection, namespace=namespace_id)[0][0] - len(out),
+    )
+    page = _other_datasets if out else _every_dataset
+    return [row[0] for row in page(connection, out, namespace=namespace_id, limit=limit, offset=offset)], total
 
 
 def page_of_jobs(
     connection: Connection, namespace_id: int | None, states: Collection[str], limit: int, offset: int
 ) -> tuple[list[int], int]:
-    """Ids of the jobs by name, of one namespace or all, and how many there are: at most four statements.
+    """Ids of the jobs by name, of one namespace or all, and how many there are: at most five statements.
 
-    Only those whose newest run is in one of ``states`` where given, which reads every job's newest run.
+    Only those whose newest run is in one of ``states`` where given: to count these, once in each state of the store,
+    reads every job's newest run.
     """
     j, n, r = tables.job, tables.namespace, tables.run
     inside = j.c.namespace_id == namespace_id if namespace_id is not None else j.c.id.is_not(None)
@@ -84,34 +150,35 @@ def page_of_jobs(
         query = select(j.c.id).where(inside, is_job_visible(j, n))
         if states:
             joined = joined.join(r, r.c.id == j.c.latest_run)
-            query = query.where(r.c.state.in_(list(states)))
-        return _page(connection, query.select_from(joined), (j.c.name, j.c.id), limit, offset)
-    hidden = select(j.c.id).where(inside, j.c.hidden_us.is_not(None), j.c.updated_us <= j.c.hidden_us)
-    return _page_without(connection, j, inside, hidden, limit, offset)
+            query = query.where(r.c.state.in_(sorted(states)))
+        key = ("jobs", namespace_id, *sorted(states))
+        return _page(connection, query.select_from(joined), (j.c.name, j.c.id), key, limit, offset)
+    out = list(connection.execute(hidden_jobs().where(inside)).scalars())
+    total = remembered(
+        connection,
+        ("jobs", namespace_id),
+        lambda: connection.execute(select(func.count()).select_from(j).where(inside)).scalar_one() - len(out),
+    )
+    query = select(j.c.id).where(inside).order_by(j.c.name, j.c.id).limit(limit).offset(offset)
+    if out:
+        query = query.where(~among(connection, j.c.id, out))
+    return list(connection.execute(query).scalars()), total
 
 
 def page_of_runs(connection: Connection, job_id: int, limit: int, offset: int) -> tuple[list[int], int]:
-    """Ids of a job's runs, newest first, and how many there are: two statements."""
+    """Ids of a job's runs, newest first, and how many there are: three statements."""
     r = tables.run.c
-    total = connection.execute(select(func.count()).select_from(tables.run).where(r.job_id == job_id)).scalar_one()
+    count = select(func.count()).select_from(tables.run).where(r.job_id == job_id)
+    total = remembered(connection, ("runs", job_id), lambda: connection.execute(count).scalar_one())
     query = select(r.id).where(r.job_id == job_id).order_by(r.created_us.desc(), r.run_key.desc())
     return list(connection.execute(query.limit(limit).offset(offset)).scalars()), total
 
 
-def _page_without(
-    connection: Connection, table: tables.Table, inside: Any, left_out: Any, limit: int, offset: int
+def _page(
+    connection: Connection, query: Any, order: Any, question: Hashable, limit: int, offset: int
 ) -> tuple[list[int], int]:
-    """A page by the index of names alone, without the few that ``left_out`` finds by an index of their own."""
-    out = list(connection.execute(left_out).scalars())
-    total = connection.execute(select(func.count()).select_from(table).where(inside)).scalar_one() - len(out)
-    query = select(table.c.id).where(inside).order_by(table.c.name, table.c.id).limit(limit).offset(offset)
-    if out:
-        query = query.where(~among(connection, table.c.id, out))
-    return list(connection.execute(query).scalars()), total
-
-
-def _page(connection: Connection, query: Any, order: Any, limit: int, offset: int) -> tuple[list[int], int]:
-    total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    count = select(func.count()).select_from(query.subquery())
+    total = remembered(connection, question, lambda: connection.execute(count).scalar_one())
     return list(connection.execute(query.order_by(*order).limit(limit).offset(offset)).scalars()), total
 
 

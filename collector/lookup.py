@@ -135,6 +135,7 @@ def _stored(connection: Connection, kind: NodeKind, ids: Collection[int | bytes]
 def has_field(connection: Connection, dataset_id: int, field: str) -> bool:
     """Whether the dataset has the column: in its schema, or in column lineage either way."""
     from collector.documents.datasets import dataset_documents
+    from collector.flow import columns_known
 
     c = tables.column_edge.c
     column = keys.clean_name(field, keys.FIELD_BYTES)
@@ -143,7 +144,9 @@ def has_field(connection: Connection, dataset_id: int, field: str) -> bool:
     if connection.execute(select(c.job_id).where(or_(as_destination, as_origin)).limit(1)).first():
         return True
     document = dataset_documents(connection, [dataset_id], with_facets=False).get(dataset_id)
-    return document is not None and any(one["name"] == field for one in document["fields"])
+    if document is not None and any(one["name"] == field for one in document["fields"]):
+        return True
+    return column in columns_known(connection, dataset_id)  # by the SQL of a job, at last
 
 
 def _shown(node: NodeId) -> str:

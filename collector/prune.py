@@ -94,7 +94,7 @@ def _current_runs(connection: Connection) -> set[bytes]:
     newest = (
         select(use.c.run)
         .where(use.c.dataset_id == dataset.c.id, tables.is_written(use))
-        .order_by(use.c.first_us.desc(), use.c.run.desc())
+        .order_by(use.c.written_us.desc(), use.c.run.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -54,17 +54,17 @@ def rebuild_in(connection: Connection, progress: Progress | None = None) -> Rebu
     memory = Memory()
     done = unreadable = 0
     for chunk in stored_bodies(connection):
-        events: list[Event] = []
+        events: list[tuple[int, Event]] = []
         for event_id, kind, body in chunk:
             try:
-                events.append(read_stored(kind, body))
+                events.append((event_id, read_stored(kind, body)))
             except CollectorError as error:  # accepted by an older version's rules
                 unreadable += 1
                 log.warning("event cannot be read id=%d reason=%r", event_id, error.message)
         next_body, next_run = rows.fetch(
             "SELECT COALESCE((SELECT MAX(id) FROM facet_body), 0) + 1, COALESCE((SELECT MAX(id) FROM run), 0) + 1"
         )[0]
-        apply(rows, Facts(events), memory, next_body, next_run)
+        apply(rows, Facts(event for _, event in events), memory, events, next_body, next_run)
         done += len(chunk)
         if progress is not None:
             progress(done, total)

@@ -37,7 +37,9 @@ def _level(connection: Connection, runs: list[int]) -> tuple[list[JSON], list[in
     readings = versions_read(
         connection,
         [
-            Reading(run, u.dataset_id, u.canonical_id, u.version, u.checksum, rows[run].started_us or 0)
+            Reading(
+                run, u.dataset_id, u.canonical_id, u.version, u.checksum, rows[run].started_us or rows[run].created_us
+            )
             for run in runs
             for u in uses[run]
             if u.direction == INPUT

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, literal_column, not_, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, not_, or_, select, text
 
 from collector import keys, tables
 from collector.keys import isoformat
-from collector.listing import is_dataset_visible, is_job_visible
+from collector.listing import hidden_jobs, is_dataset_visible, is_job_visible, unlisted_datasets
+from collector.state import remembered
+from collector.walk import among
 from lineage.nodes import dataset_node, job_node
 
 JSON = dict[str, Any]
 
 _SEPARATORS = "._/-: "  # a word begins after one of these
+FEW = 1_000  # hits that are ranked and sorted rather than read in the order of names
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +37,30 @@ class SearchQuery:
 
 def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]:
     """A page of hits: exact names first, then beginnings of names, of words, any part, then words; and how many there
-    are. Three statements; the time follows the number of hits."""
-    t, d, j, n = tables.search_text, tables.dataset, tables.job, tables.namespace
+    are.
+
+    At most 20 statements. Few hits are all ranked; of many, those of each rank are read in the order of their names
+    until the page is full. They are counted once in each state of the store.
+    """
     wanted = query.text.replace("\x00", "\u2400").lower()
-    name, escaped = func.lower(t.c.name), _escaped(wanted)
-    in_name = name.like(f"%{escaped}%", escape="\\")
-    at_word = or_(*(name.like(f"%{_escaped(sign)}{escaped}%", escape="\\") for sign in _SEPARATORS))
-    rank = case(
-        (name == wanted, 0), (name.like(f"{escaped}%", escape="\\"), 1), (at_word, 2), (in_name, 3), else_=4
-    ).label("rank")
-    namespace_id = func.coalesce(d.c.namespace_id, j.c.namespace_id)
-    updated = func.coalesce(d.c.updated_us, j.c.updated_us).label("updated_us")
-    found = (
-        select(t.c.is_job, t.c.name, n.c.name.label("namespace"), updated, rank, t.c.id)
-        .select_from(t)
-        .outerjoin(d, and_(not_(t.c.is_job), d.c.id == t.c.id))
-        .outerjoin(j, and_(t.c.is_job, j.c.id == t.c.id))
-        .join(n, n.c.id == namespace_id)
-        .where(_matches(connection, query, wanted, in_name))
-        .where(
-            or_(
-                and_(t.c.is_job, is_job_visible(j, n)),
-                and_(
-                    not_(t.c.is_job),
-                    d.c.canonical_id == d.c.id,
-                    func.coalesce(d.c.lifecycle, "") != "DROP",
-                    is_dataset_visible(d, n),
-                ),
-            )
-        )
-    )
-    if query.kind is not None:
-        found = found.where(t.c.is_job if query.kind == "job" else not_(t.c.is_job))
-    if query.namespace is not None:
-        found = found.where(namespace_id == keys.namespace_id(keys.clean_name(query.namespace)))
-    if query.before_us is not None:
-        found = found.where(updated < query.before_us)
-    if query.after_us is not None:
-        found = found.where(updated >= query.after_us)
-    total = connection.execute(select(func.count()).select_from(found.subquery())).scalar_one()
-    best = (updated.desc(), t.c.name, t.c.id) if query.by_time else (rank, t.c.name, n.c.name, t.c.id)
-    rows = connection.execute(found.order_by(*best).limit(query.limit).offset(query.offset))
+    terms = _Terms(connection, wanted, query.in_words)
+    question = replace(query, text=wanted, by_time=False, limit=0, offset=0)
+    aside = _aside(connection)
+    total = remembered(connection, question, lambda: _count(connection, query, terms, aside))
+    if total == 0 or query.limit == 0:
+        return [], total
+    limit, offset = query.limit, query.offset
+    if query.by_time or _is_narrowed(query) or aside is None:
+        condition = terms.condition(len(terms.ranks))
+    elif total <= FEW:
+        # PostgreSQL plans for few things only where it is given them
+        named = select(_t.c.id).where(terms.condition(len(terms.ranks)))
+        condition = among(connection, _t.c.id, connection.execute(named).scalars())
+    else:
+        condition = among(connection, _t.c.id, _in_order(connection, query, terms, aside)[offset : offset + limit])
+        offset = 0
+    order = (_updated.desc(), *_NAMES) if query.by_time else (terms.rank(), *_NAMES)
+    rows = connection.execute(_hits(query).where(condition).order_by(*order).limit(limit).offset(offset))
     return [
         {
             "type": "JOB" if is_job else "DATASET",
@@ -83,20 +69,148 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
             "namespace": namespace,
             "nodeId": str((job_node if is_job else dataset_node)(namespace, name)),
         }
-        for is_job, name, namespace, updated_us, _, _ in rows
+        for is_job, name, namespace, updated_us in rows
     ], total
 
 
-def _matches(connection: Connection, query: SearchQuery, wanted: str, in_name: Any) -> Any:
-    t = tables.search_text
-    if connection.dialect.name == "sqlite" and len(wanted) >= 3 and _has_index(connection):
-        phrase = '"' + wanted.replace('"', '""') + '"'
-        columns = "" if query.in_words else "name : "
-        hits = text("SELECT rowid FROM search_index WHERE search_index MATCH :phrase")
-        return t.c.id.in_(hits.bindparams(phrase=columns + phrase).columns(tables.search_text.c.id))
-    if not query.in_words:
-        return in_name
-    return or_(in_name, func.lower(t.c.words).like(f"%{_escaped(wanted)}%", escape="\\"))
+_t, _d, _j, _n = tables.search_text, tables.dataset, tables.job, tables.namespace
+_name = func.lower(_t.c.name)
+_NAMES = (_name, _t.c.name, _n.c.name, _t.c.id)
+_namespace_id = func.coalesce(_d.c.namespace_id, _j.c.namespace_id)
+_updated = func.coalesce(_d.c.updated_us, _j.c.updated_us).label("updated_us")
+
+
+class _Terms:
+    """What a name must hold to be of each rank, as SQL and for the index of trigrams."""
+
+    def __init__(self, connection: Connection, wanted: str, in_words: bool) -> None:
+        escaped = _escaped(wanted)
+        is_sqlite = connection.dialect.name == "sqlite"
+        self._trigrams = is_sqlite and _has_index(connection)
+        in_name = _name.like(f"%{escaped}%", escape="\\")
+        begins = _name.like(f"{escaped}%", escape="\\")
+        # SQLite does not see by itself that its index tells where these lie; PostgreSQL's order is not the bytes'
+        between = [_name >= wanted, _name < wanted + chr(0x10FFFF)] if is_sqlite else []
+        after = [f"{sign}{wanted}" for sign in _SEPARATORS]
+        #: each rank's condition, and the phrases of which the index must hold one (none: it cannot be asked)
+        self.ranks: list[tuple[ColumnElement[bool], str, list[str]]] = [
+            (_name == wanted, "name", [wanted]),
+            (and_(begins, *between), "name", [wanted]),
+            (and_(in_name, or_(*(_name.like(f"%{_escaped(one)}%", escape="\\") for one in after))), "name", after),
+            (in_name, "name", [wanted]),
+        ]
+        if in_words:
+            in_words_too = func.lower(_t.c.words).like(f"%{escaped}%", escape="\\")
+            self.ranks.append((in_words_too, "words", [wanted]))
+
+    def rank(self) -> ColumnElement[int]:
+        """The rank of a hit."""
+        return case(*((condition, number) for number, (condition, _, _) in enumerate(self.ranks)), else_=9)
+
+    def condition(self, rank: int) -> ColumnElement[bool]:
+        """That a row is a hit of ``rank``; of any, where there is no such rank."""
+        if rank < len(self.ranks):
+            return and_(self.ranks[rank][0], *(not_(better) for better, _, _ in self.ranks[:rank]))
+        hits = self.any_match()
+        return _t.c.id.in_(hits) if hits is not None else or_(*(one for one, _, _ in self.ranks[3:]))
+
+    def any_match(self) -> Select[Any] | None:
+        """The ids of all hits, by the index; None where it cannot be asked."""
+        return self.match("" if len(self.ranks) > 4 else "name", self.ranks[3][2])
+
+    def match(self, column: str, phrases: list[str]) -> Select[Any] | None:
+        """The ids that the index finds: no fewer than there are; None where it cannot be asked."""
+        if not self._trigrams or min(map(len, phrases)) < 3:
+            return None
+        quoted = " OR ".join('"' + one.replace('"', '""') + '"' for one in phrases)
+        hits = text("SELECT rowid AS id FROM search_index WHERE search_index MATCH :phrase")
+        phrase = f"{column} : ({quoted})" if column else quoted
+        return hits.bindparams(phrase=phrase).columns(_t.c.id)  # type: ignore[return-value]
+
+
+def _is_narrowed(query: SearchQuery) -> bool:
+    return query.namespace is not None or query.before_us is not None or query.after_us is not None
+
+
+def _hits(query: SearchQuery) -> Select[Any]:
+    """What is shown of each thing that may be; without the condition on its name."""
+    found = (
+        select(_t.c.is_job, _t.c.name, _n.c.name.label("namespace"), _updated)
+        .select_from(_t)
+        .outerjoin(_d, and_(not_(_t.c.is_job), _d.c.id == _t.c.id))
+        .outerjoin(_j, and_(_t.c.is_job, _j.c.id == _t.c.id))
+        .join(_n, _n.c.id == _namespace_id)
+        .where(
+            or_(
+                and_(_t.c.is_job, is_job_visible(_j, _n)),
+                and_(
+                    not_(_t.c.is_job),
+                    _d.c.canonical_id == _d.c.id,
+                    func.coalesce(_d.c.lifecycle, "") != "DROP",
+                    is_dataset_visible(_d, _n),
+                ),
+            )
+        )
+    )
+    if query.kind is not None:
+        found = found.where(_is_of(query.kind))
+    if query.namespace is not None:
+        found = found.where(_namespace_id == keys.namespace_id(keys.clean_name(query.namespace)))
+    if query.before_us is not None:
+        found = found.where(_updated < query.before_us)
+    if query.after_us is not None:
+        found = found.where(_updated >= query.after_us)
+    return found
+
+
+def _is_of(kind: str) -> ColumnElement[bool]:
+    return _t.c.is_job if kind == "job" else not_(_t.c.is_job)
+
+
+def _in_order(connection: Connection, query: SearchQuery, terms: _Terms, aside: list[int]) -> list[int]:
+    """Ids up to the end of the page, rank by rank: where the index knows of few they are sorted, else names are read in
+    their order."""
+    found: list[int] = []
+    last = query.offset + query.limit
+    for rank, (_, column, phrases) in enumerate(terms.ranks):
+        hits = select(_t.c.id).where(terms.condition(rank))
+        if query.kind is not None:
+            hits = hits.where(_is_of(query.kind))
+        if aside:
+            hits = hits.where(not_(among(connection, _t.c.id, aside)))
+        match = terms.match(column, phrases) if rank > 1 else None
+        if match is not None:
+            number = select(func.count()).select_from(match.subquery().select().limit(FEW + 1).subquery())
+            if connection.execute(number).scalar_one() <= FEW:
+                hits = hits.where(_t.c.id.in_(match))
+        found += connection.execute(hits.order_by(_name, _t.c.name, _t.c.id).limit(last - len(found))).scalars()
+        if len(found) >= last:
+            break
+    return found
+
+
+def _aside(connection: Connection) -> list[int] | None:
+    """What is not to be shown, by indexes of such; None where a namespace is hidden: then each hit is looked at."""
+    if connection.execute(select(_n.c.id).where(_n.c.hidden_us.is_not(None)).limit(1)).first() is not None:
+        return None
+    return [*connection.execute(unlisted_datasets()).scalars(), *connection.execute(hidden_jobs()).scalars()]
+
+
+def _count(connection: Connection, query: SearchQuery, terms: _Terms, aside: list[int] | None) -> int:
+    """Where nothing narrows the search all that match, without those that are not shown; else each is looked at."""
+    condition = terms.condition(len(terms.ranks))
+    if _is_narrowed(query) or aside is None:
+        hits = _hits(query).where(condition).subquery()
+        return connection.execute(select(func.count()).select_from(hits)).scalar_one()
+    if query.kind is not None:
+        condition = and_(condition, _is_of(query.kind))
+    by_index = terms.any_match() if query.kind is None else None
+    all_hits = select(_t.c.id).where(condition) if by_index is None else by_index
+    number: int = connection.execute(select(func.count()).select_from(all_hits.subquery())).scalar_one()
+    if aside:
+        left_out = select(func.count()).select_from(_t).where(among(connection, _t.c.id, aside), condition)
+        number -= connection.execute(left_out).scalar_one()
+    return number
 
 
 def _has_index(connection: Connection) -> bool:

@@ -1,8 +1,8 @@
 """What search looks through: one row a dataset and job, with its name and the words that describe it.
 
 On SQLite an FTS5 index of trigrams lies on the rows, kept by triggers; on PostgreSQL two GIN indexes of ``pg_trgm``.
-Where neither is to be had, search reads the rows. A row is a function of the thing's name and newest facets, so it is
-made anew only when one of those is new.
+Where neither is to be had, search reads the rows. Many hits are read in the order of an index of the names. A row is a
+function of the thing's name and newest facets, so it is made anew only when one of those is new.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class _Documentation(msgspec.Struct):
 
 _SEARCHED = frozenset(("schema", "documentation", "tags"))
 
+_BY_NAME = "CREATE INDEX IF NOT EXISTS ix_search_by_name ON search_text (lower(name), name, is_job)"
 _SQLITE = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS search_index USING fts5"
     "(name, words, content='search_text', content_rowid='id', tokenize='trigram')",
@@ -50,6 +51,7 @@ _POSTGRESQL = (
 
 def prepare_search(connection: Connection) -> bool:
     """Make the index where the database can hold one; whether it can. Search is slower without, and right."""
+    connection.execute(text(_BY_NAME))
     statements = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
     try:
         with connection.begin_nested():

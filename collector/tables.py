@@ -27,7 +27,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    literal_column,
     text,
 )
 
@@ -47,7 +46,14 @@ INPUT, OUTPUT = 0, 1  # values of the ``direction`` columns
 STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind columns of ``stated_edge``
 
 RECORDS = "kind IN ('namespace', 'source', 'tag')"
+STARTED_LATE = "started_us > created_us"  # of runs
 UNLISTED = "hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"  # of datasets: may not be listed
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """The condition of an index over some of the rows."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 # --- what arrived ----------------------------------------------------------------------------------------------------
 
@@ -65,7 +71,7 @@ event = Table(
     # one index for both questions, "events by time" and "seen before?": new events land side by side in it
     Index("uq_event_time_hash", "time_us", "hash", unique=True),
     # the few that are not OpenLineage's, so that they can be taken out of a count
-    Index("ix_event_record", "time_us", sqlite_where=text(RECORDS), postgresql_where=text(RECORDS)),
+    Index("ix_event_record", "time_us", **_where(RECORDS)),
 )
 
 quarantine = Table(
@@ -116,7 +122,7 @@ dataset = Table(
     Column("hidden_us", BigInteger),
     Column("facets", Bytes, nullable=False),
     Index(None, "namespace_id", "name", "id"),
-    Index("ix_dataset_unlisted", "namespace_id", sqlite_where=text(UNLISTED), postgresql_where=text(UNLISTED)),
+    Index("ix_dataset_unlisted", "namespace_id", **_where(UNLISTED)),
     Index(None, "canonical_id"),
 )
 
@@ -149,12 +155,7 @@ job = Table(
     Column("facets", Bytes, nullable=False),
     Index(None, "namespace_id", "name", "id"),
     Index("ix_job_name", "name", "id"),
-    Index(
-        "ix_job_unlisted",
-        "namespace_id",
-        sqlite_where=text("hidden_us IS NOT NULL"),
-        postgresql_where=text("hidden_us IS NOT NULL"),
-    ),
+    Index("ix_job_unlisted", "namespace_id", **_where("hidden_us IS NOT NULL")),
     Index(None, "parent_id"),
 )
 
@@ -172,6 +173,7 @@ run = Table(
     Column("state_stamp", Bytes(17), nullable=False),
     Column("started_us", BigInteger),  # min time of START or RUNNING
     Column("ended_us", BigInteger),  # time of the terminal event that won
+    Column("completed_us", BigInteger),  # min time of COMPLETE
     Column("nominal_start", Text),
     Column("nominal_end", Text),
     Column("parent_key", Bytes(16)),  # run_key of the parent run
@@ -181,10 +183,12 @@ run = Table(
     Column("has_statements", Boolean, nullable=False),
     Column("facets", Bytes, nullable=False),
     Index("ix_run_newest", "job_id", "created_us", "run_key"),
-    Index("ix_run_parent", "parent_key", sqlite_where=text("parent_key IS NOT NULL")),
+    # the few that were heard of before they started: any other's start is its created_us
+    Index("ix_run_late", "job_id", "started_us", **_where(STARTED_LATE)),
+    Index("ix_run_parent", "parent_key", **_where("parent_key IS NOT NULL")),
 )
 
-# What a run read and wrote: a union over its events. An OUTPUT row is a dataset version.
+# What a run read and wrote: a union over its events. An OUTPUT row is a dataset version once it is written.
 run_dataset = Table(
     "run_dataset",
     metadata,
@@ -195,16 +199,47 @@ run_dataset = Table(
     Column("version", Text),  # ``version`` facet: datasetVersion
     Column("checksum", Text),  # headwater_checksum: "algorithm:value"
     Column("code_version", Text),  # headwater_assetVersion: codeVersion
+    # an OUTPUT's: min time of the run's events, START, FAIL and ABORT aside, that list it, and of its COMPLETE
+    Column("written_us", BigInteger),
+    Column("version_key", BigInteger),  # hashes of ``version`` and ``checksum``, to find them by
+    Column("checksum_key", BigInteger),
     Column("facets", Bytes, nullable=False),  # dataset facets; those of inputFacets and outputFacets as "~name"
     PrimaryKeyConstraint("run", "direction", "dataset_id"),
-    # of what was written only (`is_written`): each commit pays for each entry with a page of its own
-    Index(
-        "ix_run_dataset_written",
-        "dataset_id",
-        "first_us",
-        sqlite_where=text("direction = 1"),
-        postgresql_where=text("direction = 1"),
-    ),
+    # each only of the rows that it is asked for: a commit pays for each entry with a page of its own
+    Index("ix_run_dataset_written", "dataset_id", "written_us", **_where("written_us IS NOT NULL")),
+    Index("ix_run_dataset_version", "dataset_id", "version_key", **_where("version_key IS NOT NULL")),
+    Index("ix_run_dataset_checksum", "dataset_id", "checksum_key", **_where("checksum_key IS NOT NULL")),
+    sqlite_with_rowid=False,
+)
+
+# Every dataset that a job ever read or wrote, was declared or stated to: where to look for its past. Never shrinking.
+# A dataset stands for the job where DatasetEvents state what it is made of.
+job_dataset = Table(
+    "job_dataset",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("direction", SmallInteger, nullable=False),
+    Column("dataset_id", BigInteger, nullable=False),  # as named
+    PrimaryKeyConstraint("job_id", "direction", "dataset_id"),
+    Index("ix_job_dataset_dataset", "dataset_id", "direction", "job_id"),
+    sqlite_with_rowid=False,
+)
+
+# The events of each run, and those about each job and dataset without a run: what was known of it, and when.
+run_event = Table(
+    "run_event",
+    metadata,
+    Column("run", BigInteger, nullable=False),  # run.id
+    Column("event_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run", "event_id"),
+    sqlite_with_rowid=False,
+)
+static_event = Table(
+    "static_event",
+    metadata,
+    Column("thing_id", BigInteger, nullable=False),  # the job's id, or the dataset's
+    Column("event_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("thing_id", "event_id"),
     sqlite_with_rowid=False,
 )
 
@@ -239,6 +274,8 @@ dataset_version = Table(
     Column("dataset_id", BigInteger, nullable=False),
     Column("key", Bytes(16), nullable=False),
     Column("created_us", BigInteger, nullable=False),
+    Column("version", Text),  # as in run_dataset
+    Column("checksum", Text),
     Column("facets", Bytes, nullable=False),
     PrimaryKeyConstraint("dataset_id", "key"),
     Index(None, "dataset_id", "created_us"),
@@ -360,8 +397,8 @@ store_fact = Table(
 
 
 def is_written(use: FromClause) -> ColumnElement[bool]:
-    """That a ``run_dataset`` row is a writing. As a literal: with a parameter, SQLite would not use the index."""
-    return use.c.direction == literal_column("1")
+    """That a ``run_dataset`` row is a version of its dataset."""
+    return use.c.written_us.is_not(None)
 
 
 ARRIVED = (event, quarantine)
@@ -377,6 +414,9 @@ DERIVED = (
     run,
     run_dataset,
     run_statement,
+    run_event,
+    static_event,
+    job_dataset,
     declared_dataset,
     edge,
     column_edge,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 from blake3 import blake3
@@ -41,8 +42,12 @@ def version_key(dataset_id: int, version: bytes) -> bytes:
 
 def _mask(dataset_id: int, value: bytes) -> bytes:
     """Exclusive-or with a hash of the dataset: its own inverse, so a version needs no table to be found again."""
-    mask = blake3(b"version" + dataset_id.to_bytes(8, "big")).digest(16)
-    return (int.from_bytes(mask, "big") ^ int.from_bytes(value, "big")).to_bytes(16, "big")
+    return (_mask_of(dataset_id) ^ int.from_bytes(value, "big")).to_bytes(16, "big")
+
+
+@lru_cache(maxsize=16_384)
+def _mask_of(dataset_id: int) -> int:
+    return int.from_bytes(blake3(b"version" + dataset_id.to_bytes(8, "big")).digest(16), "big")
 
 
 def job_version(job_id: int, inputs: Iterable[Name], outputs: Iterable[Name], location: str | None) -> str:

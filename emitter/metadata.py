@@ -176,7 +176,8 @@ class MetadataStore:
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
-        self._connection.close()
+        with self._lock:  # a thread that outlived its run may be reading, and SQLite crashes the process for it
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self

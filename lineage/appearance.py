@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from lineage.graph import Graph, Node
+from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind
 
 #: Directions of a diagram: top to bottom (twice), bottom to top, left to right, right to left.
@@ -14,6 +14,7 @@ DIRECTIONS = ("LR", "RL", "TB", "TD", "BT")
 
 #: A label line longer than this many characters loses its middle: the ends of a path are what tells it from others.
 LABEL_LENGTH = 200
+EDGE_LABEL_LENGTH = 40
 
 #: The class of the node that stands for what was cut off.
 MORE = "more"
@@ -34,6 +35,7 @@ STYLES = {
     "job": Style("#fef3c7", "#b45309", "#451a03"),
     "column": Style("#ede9fe", "#6d28d9", "#2e1065"),
     "run": Style("#e5e7eb", "#4b5563", "#111827"),
+    "namespace": Style("#ccfbf1", "#0f766e", "#042f2e"),
     "failed": Style("#fecaca", "#b91c1c", "#450a0a"),
     "upstream_failed": Style("#fee2e2", "#b91c1c", "#450a0a", dashed=True),
     "skipped": Style("#f3f4f6", "#6b7280", "#1f2937", dashed=True),
@@ -45,7 +47,25 @@ STYLES = {
     MORE: Style("#f9fafb", "#6b7280", "#111827", dashed=True),
 }
 
-_KIND_CLASSES = {NodeKind.DATASET: "dataset", NodeKind.JOB: "job", NodeKind.FIELD: "column", NodeKind.RUN: "run"}
+_KIND_CLASSES = {
+    NodeKind.DATASET: "dataset",
+    NodeKind.JOB: "job",
+    NodeKind.FIELD: "column",
+    NodeKind.RUN: "run",
+    NodeKind.NAMESPACE: "namespace",
+}
+
+#: The border of a node that is highlighted; its fill stays that of its kind or status.
+HIGHLIGHT = "#db2777"
+
+#: Arrows and boxes of a picture, and what is written beside them: as legible on white as on black.
+LINE = "#7c8594"
+
+#: The address of a node, or None.
+Link = Callable[[Node], str | None]
+
+# What any language of diagrams can take between quotes as it is; everything else comes percent-encoded, or not at all.
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/(?:[A-Za-z0-9._~/?=&@:,+-]|%[0-9A-Fa-f]{2})*)?")
 
 # Characters that no page shows, or that turn the text around them: controls, line and paragraph separators, marks of
 # writing direction, lone surrogates, and code points that are no characters.
@@ -76,15 +96,36 @@ def shorten(text: str, length: int = LABEL_LENGTH) -> str:
     return f"{text[: length - tail - 1]}…{text[len(text) - tail :]}"
 
 
-def label_lines(node: Node) -> list[str]:
+def label_lines(node: Node, length: int = LABEL_LENGTH) -> list[str]:
     """Return the lines of a node's label as they should be read: its own name, then its detail if it has one."""
     name = node.name if node.field is None else node.field
-    return [shorten(visible(line)) for line in (name or "(unnamed)", node.detail) if line]
+    return [shorten(visible(line), length) for line in (name or "(unnamed)", node.detail) if line]
 
 
 def style_class(node: Node) -> str:
     """Return the key of `STYLES` for a node: its status where that is one, else its kind."""
     return node.status if node.status in STYLES and node.status != MORE else _KIND_CLASSES[node.kind]
+
+
+def is_dashed(edge: Edge) -> bool:
+    """Return whether an edge is drawn broken: a guess, what reading SQL gave, or what only shapes the rows."""
+    return edge.indirect or edge.evidence in ("inferred", "derived")
+
+
+def is_emphasized(edge: Edge, highlight: Collection[str]) -> bool:
+    """Return whether an edge is drawn thick: it lies between two nodes that are highlighted."""
+    return edge.origin in highlight and edge.destination in highlight
+
+
+def edge_label(edge: Edge) -> str | None:
+    """Return what is written on an edge, as it should be read."""
+    return shorten(visible(edge.label), EDGE_LABEL_LENGTH) if edge.label else None
+
+
+def address(link: Link | None, node: Node) -> str | None:
+    """Return a node's address where it has one that is safe to write in any diagram: http or https, encoded."""
+    found = link(node) if link is not None else None
+    return found if found is not None and _URL.fullmatch(found) else None
 
 
 def default_title(graph: Graph) -> str:
@@ -106,9 +147,10 @@ def clusters(graph: Graph, order: Iterable[str]) -> list[str | Cluster]:
     """Return the nodes in ``order``, boxed by namespace and, for columns, by dataset within it.
 
     A single namespace gets no box: it would frame the whole picture and say nothing. Runs have no namespace, so they
-    stay outside.
+    stay outside, as does a node that stands for a namespace.
     """
-    several = len({node.namespace for node in graph.nodes.values() if node.namespace}) > 1
+    boxed = {id_: node.namespace for id_, node in graph.nodes.items() if node.kind is not NodeKind.NAMESPACE}
+    several = len(set(boxed.values()) - {""}) > 1
     top: list[str | Cluster] = []
     boxes: dict[tuple[str, ...], list[str | Cluster]] = {}
 
@@ -121,7 +163,7 @@ def clusters(graph: Graph, order: Iterable[str]) -> list[str | Cluster]:
 
     for id_ in order:
         node = graph.nodes[id_]
-        members = box((node.namespace,), top) if several and node.namespace else top
+        members = box((node.namespace,), top) if several and boxed.get(id_) else top
         if node.kind is NodeKind.FIELD:
             members = box((node.namespace, node.name), members)
         members.append(id_)

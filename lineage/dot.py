@@ -1,56 +1,112 @@
-"""Graphviz DOT, for graphs that are too big for a page."""
+"""Graphviz DOT, for graphs that are too big for a page, and as what pictures are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 
 from lineage.appearance import (
     DIRECTIONS,
+    HIGHLIGHT,
+    LABEL_LENGTH,
+    LINE,
     MORE,
     STYLES,
     Cluster,
+    Link,
     Style,
+    address,
     clusters,
+    edge_label,
+    is_dashed,
+    is_emphasized,
     label_lines,
     shorten,
     style_class,
     visible,
 )
+from lineage.budget import Cut
 from lineage.errors import InvalidDiagram
-from lineage.graph import Graph
+from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind
 
-_SHAPES = {NodeKind.DATASET: "cylinder", NodeKind.JOB: "box", NodeKind.FIELD: "ellipse", NodeKind.RUN: "box"}
+_SHAPES = {
+    NodeKind.DATASET: "cylinder",
+    NodeKind.JOB: "box",
+    NodeKind.FIELD: "box",
+    NodeKind.RUN: "box",
+    NodeKind.NAMESPACE: "folder",
+}
+_ROUNDED = (NodeKind.FIELD, NodeKind.RUN)
+# Grey lines and no background: a page may be light or dark. Without newrank each box is laid out alone, and the data
+# flows to and fro between them.
+_LOOK = (
+    'bgcolor="transparent"; fontname="Helvetica"; fontsize=11; ranksep=0.6; nodesep=0.25; newrank=true;',
+    'node [fontname="Helvetica", fontsize=11, margin="0.16,0.06", height=0.4];',
+    f'edge [fontname="Helvetica", fontsize=9, color="{LINE}", fontcolor="{LINE}", arrowsize=0.7];',
+)
 
 
-def to_dot(graph: Graph, *, direction: str = "LR", title: str | None = None) -> str:
+def to_dot(
+    graph: Graph,
+    *,
+    direction: str = "LR",
+    title: str | None = None,
+    highlight: Collection[str] = (),
+    link: Link | None = None,
+) -> str:
     """Return the whole graph as a DOT digraph, ending in a newline; nothing is cut, Graphviz has no limits.
 
-    Shapes, colours and clusters are those of the Mermaid diagram, inferred edges are dashed; nodes are named by their
-    own ids, so that other Graphviz tools can select them. What is known to be missing is one more node.
+    Shapes, colours, clusters, broken and thick edges and addresses are those of the Mermaid diagram; nodes are named by
+    their own ids, so that other Graphviz tools can select them. What is known to be missing is one more node.
+
+    Raises:
+        InvalidDiagram: ``direction`` is none of LR, RL, TB, TD, BT.
+    """
+    more = "more"
+    while more in graph.nodes:
+        more += "…"
+    names = {id_: id_ for id_ in graph.nodes}
+    return draw(Cut(graph, (), (), graph.missing), names, more, direction, title, highlight, link)
+
+
+def draw(
+    part: Cut,
+    names: Mapping[str, str],
+    more: str,
+    direction: str,
+    title: str | None,
+    highlight: Collection[str],
+    link: Link | None,
+    label_length: int = LABEL_LENGTH,
+) -> str:
+    """Return a part of a graph as DOT, with the nodes named by ``names`` and the one for what is missing ``more``.
 
     Raises:
         InvalidDiagram: ``direction`` is none of LR, RL, TB, TD, BT.
     """
     if direction not in DIRECTIONS:
         raise InvalidDiagram(f"direction is {direction!r}; it must be one of {', '.join(DIRECTIONS)}")
+    graph = part.graph
     lines = ["digraph lineage {", f"  rankdir={'TB' if direction == 'TD' else direction};"]
     if title:
-        lines.append(f'  label={_label([shorten(visible(title))])}; labelloc="t";')
-    lines.append('  node [fontname="Helvetica", fontsize=11];')
+        lines.append(f'  label={_label([shorten(visible(title))])}; labelloc="t"; fontcolor="{LINE}";')
+    lines += [f"  {line}" for line in _LOOK]
     order = graph.stable_order()
-    lines += _nodes(graph, clusters(graph, order))
-    if graph.missing:
-        attributes = _look("hexagon", STYLES[MORE])
-        more = "more"
-        while more in graph.nodes:
-            more += "…"
-        lines.append(f"  {quote(more)} [label={_label([f'… +{graph.missing} more'])}, {attributes}];")
+    shining = frozenset(highlight)
+    nodes = {}
+    for id_, node in graph.nodes.items():
+        label = _label(label_lines(node, label_length))
+        nodes[id_] = f"{quote(names[id_])} [label={label}, {_looks(graph, node, shining, link)}];"
+    lines += _boxed(clusters(graph, order), nodes)
+    if part.missing or not order:
+        text = f"… +{part.missing} more" if part.missing else "nothing to show"
+        lines.append(f"  {quote(more)} [label={_label([text])}, {_look('hexagon', STYLES[MORE])}];")
     position = {id_: number for number, id_ in enumerate(order)}
     for edge in sorted(graph.edges, key=lambda edge: (position[edge.origin], position[edge.destination])):
-        dashes = ' [style="dashed"]' if edge.evidence == "inferred" else ""
-        lines.append(f"  {quote(edge.origin)} -> {quote(edge.destination)}{dashes};")
+        lines.append(f"  {quote(names[edge.origin])} -> {quote(names[edge.destination])}{_edge(edge, shining)};")
+    lines += [f"  {quote(names[id_])} -> {quote(more)};" for id_ in sorted(part.outward, key=position.__getitem__)]
+    lines += [f"  {quote(more)} -> {quote(names[id_])};" for id_ in sorted(part.inward, key=position.__getitem__)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -74,30 +130,46 @@ def _label(lines: list[str]) -> str:
     return '"' + "\\n".join(escaped) + '"'
 
 
-def _look(shape: str, style: Style, rounded: bool = False) -> str:
+def _look(shape: str, style: Style, *, rounded: bool = False, stroke: str | None = None) -> str:
     looks = ["filled", *(["rounded"] if rounded else []), *(["dashed"] if style.dashed else [])]
     return (
-        f'shape={shape}, style="{",".join(looks)}", fillcolor="{style.fill}", color="{style.stroke}", '
+        f'shape={shape}, style="{",".join(looks)}", fillcolor="{style.fill}", color="{stroke or style.stroke}", '
         f'fontcolor="{style.text}"'
     )
 
 
-def _nodes(graph: Graph, top: list[str | Cluster]) -> Iterator[str]:
+def _edge(edge: Edge, highlight: Collection[str]) -> str:
+    """Return an edge's attributes in brackets, or nothing where it has none of its own."""
+    attributes = ['style="dashed"'] if is_dashed(edge) else []
+    if is_emphasized(edge, highlight):
+        attributes += ["penwidth=3", f'color="{HIGHLIGHT}"']
+    label = edge_label(edge)
+    if label:
+        attributes.append(f"label={_label([label])}")
+    return f" [{', '.join(attributes)}]" if attributes else ""
+
+
+def _boxed(top: list[str | Cluster], nodes: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of nodes and clusters; `clusters` nests at most twice, so recursion is safe here."""
     numbers = count()
-    asked = set(graph.start) if len(graph.start) < len(graph.nodes) else set()
 
     def members(of: list[str | Cluster], indent: str) -> Iterator[str]:
         for member in of:
             if isinstance(member, Cluster):
                 yield f"{indent}subgraph cluster_{next(numbers)} {{"
-                yield f'{indent}  label={_label([member.title])}; color="#9ca3af"; style="rounded";'
+                yield f'{indent}  label={_label([member.title])}; color="{LINE}"; fontcolor="{LINE}"; style="rounded";'
                 yield from members(member.members, indent + "  ")
                 yield f"{indent}}}"
             else:
-                node = graph.nodes[member]
-                attributes = _look(_SHAPES[node.kind], STYLES[style_class(node)], rounded=node.kind is NodeKind.RUN)
-                width = ", penwidth=3" if member in asked else ""
-                yield f"{indent}{quote(member)} [label={_label(label_lines(node))}, {attributes}{width}];"
+                yield f"{indent}{nodes[member]}"
 
     return members(top, "  ")
+
+
+def _looks(graph: Graph, node: Node, highlight: Collection[str], link: Link | None) -> str:
+    is_asked = node.id in graph.start and len(graph.start) < len(graph.nodes)
+    stroke = HIGHLIGHT if node.id in highlight else None
+    look = _look(_SHAPES[node.kind], STYLES[style_class(node)], rounded=node.kind in _ROUNDED, stroke=stroke)
+    width = ", penwidth=3" if is_asked or stroke else ""
+    url = address(link, node)
+    return f"{look}{width}" if url is None else f'{look}{width}, URL="{url}", target="_top"'

@@ -2,7 +2,8 @@
 
 HeadwaterError
 ├── lineage.errors.InvalidNodeId, UnknownNode
-├── lineage.errors.InvalidDepth, DuplicateNode, CycleFound, InvalidDiagram
+├── lineage.errors.InvalidDepth, DuplicateNode, CycleFound, InvalidDiagram, ImagesMissing
+├── lineage.errors.UnreadableSQL
 ├── emitter.errors.*      (asset graph, pipeline, IO and check errors)
 └── collector.errors.*    (refused events, unavailable store, bad queries)
 """
@@ -34,6 +35,14 @@ class DuplicateNode(HeadwaterError):
 
 class InvalidDiagram(HeadwaterError):
     """A diagram that cannot be drawn as asked: an unknown direction, or a budget too small for any diagram."""
+
+
+class UnreadableSQL(HeadwaterError):
+    """SQL that cannot be parsed, as a message that follows "the SQL of …"."""
+
+
+class ImagesMissing(HeadwaterError):
+    """Pictures are drawn by Graphviz, and there is none."""
 
 
 class CycleFound(HeadwaterError):

@@ -14,14 +14,15 @@ from types import MappingProxyType
 from lineage.errors import CycleFound, DuplicateNode, InvalidDepth, UnknownNode
 from lineage.nodes import NodeKind
 
-#: Evidence of an edge, best first; of two edges between the same nodes the better evidence stays.
-EVIDENCE = ("explicit", "column", "declared", "inferred")
+#: Evidence of an edge, best first; of two edges between the same nodes the better evidence stays. ``derived``: from
+#: reading the SQL of a job that told nothing of columns.
+EVIDENCE = ("explicit", "column", "derived", "declared", "inferred")
 _EVIDENCE_RANK = {evidence: rank for rank, evidence in enumerate(EVIDENCE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A dataset, job, column or run.
+    """A dataset, job, column or run, or what stands for many of them: a namespace.
 
     ``id`` is ``str(NodeId)`` in the collector and the asset's node id in the emitter; a FIELD has its dataset's name in
     ``name``. ``status`` (failed, unchanged, stale, added, removed, changed) colours the node in a diagram; ``detail``
@@ -41,12 +42,15 @@ class Node:
 class Edge:
     """An arrow along the data: dataset → job for an input, job → dataset for an output.
 
-    ``evidence`` is one of `EVIDENCE`; only ``inferred`` is a guess.
+    ``evidence`` is one of `EVIDENCE`; only ``inferred`` is a guess. ``indirect``, between columns: the origin decides
+    which rows there are, or their order (a filter, a join), and gives no value. ``label`` is what diagrams write on it.
     """
 
     origin: str
     destination: str
     evidence: str = "declared"
+    indirect: bool = False
+    label: str | None = None
 
 
 class Graph:
@@ -92,7 +96,7 @@ class Graph:
                     f"the edge {edge.origin!r} → {edge.destination!r} names {unknown}, which is no node of the graph"
                 ) from None
             other = best.get(ends)
-            if other is None or _evidence_order(edge) < _evidence_order(other):
+            if other is None or preference(edge) < preference(other):
                 best[ends] = edge
         self._parents: list[list[int]] = [[] for _ in self._ids]
         self._children: list[list[int]] = [[] for _ in self._ids]
@@ -273,5 +277,11 @@ class Graph:
         return [self._ids[rank] for rank in [*cycle, cycle[0]]]
 
 
-def _evidence_order(edge: Edge) -> tuple[int, str]:
-    return _EVIDENCE_RANK.get(edge.evidence, len(EVIDENCE)), edge.evidence
+def evidence_rank(evidence: str) -> int:
+    """Return where an evidence is among `EVIDENCE`, 0 for the best; any other word comes last."""
+    return _EVIDENCE_RANK.get(evidence, len(EVIDENCE))
+
+
+def preference(edge: Edge) -> tuple[int, str, bool, str]:
+    """Return what the edge that stays, of several between the same nodes, has least of."""
+    return evidence_rank(edge.evidence), edge.evidence, edge.indirect, edge.label or ""

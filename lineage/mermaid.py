@@ -7,16 +7,23 @@ so labels go through `escape`, ids are ``n0``, ``n1``, … and classes come from
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
+from urllib.parse import unquote
 
 from lineage.appearance import (
     DIRECTIONS,
+    HIGHLIGHT,
     MORE,
     STYLES,
     Cluster,
+    Link,
+    address,
     clusters,
     default_title,
+    edge_label,
+    is_dashed,
+    is_emphasized,
     label_lines,
     shorten,
     style_class,
@@ -24,7 +31,7 @@ from lineage.appearance import (
 )
 from lineage.budget import Cut, cut, nearest_first, sizes_within
 from lineage.errors import InvalidDiagram
-from lineage.graph import Graph
+from lineage.graph import Edge, Graph
 from lineage.nodes import NodeKind
 
 #: What Mermaid renders at most unless a page's owner raised it; a diagram over either limit is not drawn at all.
@@ -36,6 +43,7 @@ _SHAPES = {
     NodeKind.JOB: ('["', '"]'),
     NodeKind.FIELD: ('(["', '"])'),
     NodeKind.RUN: ('("', '")'),
+    NodeKind.NAMESPACE: ('[["', '"]]'),
 }
 #: No line that draws a node is shorter: `  n0["a"]:::job` and its newline.
 _SHORTEST_NODE = 16
@@ -52,6 +60,7 @@ _UNSAFE = re.compile(
 _DIRECTION = re.compile(r"(direction)( +)(?=TB|BT|RL|LR|TD)", re.IGNORECASE)
 _OUTER_SPACE = re.compile(r"\A +| +\Z")
 # Mermaid decodes the placeholders of its entities (`ﬂ°`, `¶ß`) in the finished SVG, so no label can hold them as such.
+_SYNTAX_OF_URLS = re.compile("%2[356B]", re.IGNORECASE)  # # % & +: encoded they are part of a name
 _PLACEHOLDER = re.compile(r"ﬂ(?=°)|¶(?=ß)")
 
 
@@ -78,12 +87,15 @@ def to_mermaid(
     max_characters: int = MAX_CHARACTERS,
     max_edges: int = MAX_EDGES,
     title: str | None = None,
+    highlight: Collection[str] = (),
+    link: Link | None = None,
 ) -> str:
     """Return the graph as a Mermaid flowchart, ending in a newline.
 
     Shapes tell the kind (a cylinder is a dataset, a rectangle a job, a stadium a column), colours the kind or the
-    status; a solid arrow is known, a dotted one inferred. Each namespace is a subgraph when there is more than one: a
-    single one would only add a frame around the picture, and a README is narrow. Columns are boxed by dataset.
+    status; a solid arrow is known, a dotted one inferred, derived or, between columns, indirect. Each namespace is a
+    subgraph when there is more than one: a single one would only add a frame around the picture, and a README is
+    narrow. Columns are boxed by dataset.
 
     A graph that would exceed a limit is cut: the nodes nearest to its start are kept, with all edges among them, and
     one more node says how many are missing, joined to every node where the cut was made. What the graph itself knows
@@ -94,6 +106,9 @@ def to_mermaid(
         max_characters: the most UTF-16 units of text (GitLab shows 2,000 at once).
         max_edges: the most edges.
         title: what a screen reader calls the diagram; by default it names the start.
+        highlight: ids of nodes to draw with emphasis, and thick arrows between them; others are passed over.
+        link: gives the address that a node leads to; left out are addresses other than plain http and https, and those
+            of names with letters like ``&`` or ``%``, which Mermaid would decode and so lead elsewhere.
 
     Raises:
         InvalidDiagram: no such direction, or not even the node that says how much is missing fits the limits.
@@ -105,20 +120,21 @@ def to_mermaid(
     # TD is TB by another name, which Mermaid 10 and 11 report differently.
     rank = "TB" if direction == "TD" else direction
     heading = f"flowchart {rank}\n  accTitle: {escape(shorten(visible(title or default_title(graph))))}\n"
+    shining = frozenset(highlight)
     most = max(max_characters, 0) // _SHORTEST_NODE
     if len(graph.nodes) <= most and len(graph.edges) <= max_edges:
-        text = heading + _draw(Cut(graph, (), (), graph.missing))
+        text = heading + _draw(Cut(graph, (), (), graph.missing), shining, link)
         if _units(text) <= max_characters:
             return text
     order = nearest_first(graph)
     sizes = sizes_within(graph, order, max_edges, most)
-    best = heading + _draw(cut(graph, order, 0))
+    best = heading + _draw(cut(graph, order, 0), shining, link)
     if _units(best) > max_characters:
         raise InvalidDiagram(f"max_characters is {max_characters}; this diagram needs at least {_units(best)}")
     low, high = 0, len(sizes) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        text = heading + _draw(cut(graph, order, sizes[middle]))
+        text = heading + _draw(cut(graph, order, sizes[middle]), shining, link)
         if _units(text) <= max_characters:
             low, best = middle, text
         else:
@@ -126,7 +142,7 @@ def to_mermaid(
     return best
 
 
-def _draw(part: Cut) -> str:
+def _draw(part: Cut, highlight: Collection[str], link: Link | None) -> str:
     graph = part.graph
     order = graph.stable_order()
     short = {id_: f"n{number}" for number, id_ in enumerate(order)}
@@ -139,9 +155,7 @@ def _draw(part: Cut) -> str:
         lines.append(f'  {more}{{{{"{escape(text)}"}}}}:::{MORE}')
         used.add(MORE)
     edges = sorted(graph.edges, key=lambda edge: (position[edge.origin], position[edge.destination]))
-    for edge in edges:
-        arrow = "-.->" if edge.evidence == "inferred" else "-->"
-        lines.append(f"  {short[edge.origin]} {arrow} {short[edge.destination]}")
+    lines += [f"  {short[edge.origin]} {_arrow(edge, highlight)} {short[edge.destination]}" for edge in edges]
     lines += [f"  {short[id_]} --> {more}" for id_ in sorted(part.outward, key=position.__getitem__)]
     lines += [f"  {more} --> {short[id_]}" for id_ in sorted(part.inward, key=position.__getitem__)]
     for name, style in STYLES.items():
@@ -151,7 +165,28 @@ def _draw(part: Cut) -> str:
     if 0 < len(graph.start) < len(order):
         lines.append("  classDef start stroke-width:4px")
         lines.append(f"  class {','.join(short[id_] for id_ in graph.start)} start")
+    shining = [short[id_] for id_ in order if id_ in highlight]
+    if shining:
+        lines.append(f"  classDef highlight stroke:{HIGHLIGHT},stroke-width:4px")
+        lines.append(f"  class {','.join(shining)} highlight")
+    for id_ in order:
+        url = address(link, graph.nodes[id_])
+        if url is not None and _survives(url):
+            lines.append(f'  click {short[id_]} href "{url}"')
     return "\n".join(lines) + "\n"
+
+
+def _arrow(edge: Edge, highlight: Collection[str]) -> str:
+    arrow = "==>" if is_emphasized(edge, highlight) else "-.->" if is_dashed(edge) else "-->"
+    label = edge_label(edge)
+    return f'{arrow}|"{escape(label)}"|' if label else arrow
+
+
+def _survives(url: str) -> bool:
+    """Return whether an address means the same after Mermaid 11 percent-decoded it and took out what it mistrusts."""
+    return _SYNTAX_OF_URLS.search(url) is None and all(
+        character.isalnum() or character in "._~/:?=&@,()[]!$*- " for character in unquote(url)
+    )
 
 
 def _nodes(graph: Graph, top: list[str | Cluster], short: dict[str, str]) -> Iterator[str]:

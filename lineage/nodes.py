@@ -43,6 +43,10 @@ class NodeKind(StrEnum):
     JOB = "job"
     FIELD = "datasetField"
     RUN = "run"
+    NAMESPACE = "namespace"  # stands for all that it holds, in a collapsed graph; no question can start there
+
+
+_KINDS = {kind.value: kind for kind in NodeKind if kind is not NodeKind.NAMESPACE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,9 @@ def parse(text: str, known: Callable[[NodeId], bool] | None = None) -> NodeId:
 
 def _split_kind(text: str) -> tuple[NodeKind, str]:
     prefix, colon, rest = text.partition(":")
-    try:
-        kind = NodeKind(prefix)
-    except ValueError:
-        raise InvalidNodeId(f"node id {_shown(text)} starts with {_shown(prefix)}; write {_FORMS}") from None
+    kind = _KINDS.get(prefix)
+    if kind is None:
+        raise InvalidNodeId(f"node id {_shown(text)} starts with {_shown(prefix)}; write {_FORMS}")
     if not colon:
         raise InvalidNodeId(f"node id {_shown(text)} has no ':' after {prefix!r}; write {_FORMS}")
     return kind, rest

@@ -22,8 +22,9 @@ class Parsed:
 
     ``labels`` gives each node's label as a browser shows it (lines split by ``\\n``), ``edges`` the pairs of node ids
     in order; ``nodes`` and ``arrows`` have the rest: ``{id, label, kind, shape, classes}`` and
-    ``{origin, destination, stroke, type}``; ``subgraphs`` are ``{id, title, members}``. ``rendered``, if asked for,
-    is what each version's SVG shows: ``{version: {title, labels, edges (a count), subgraphs (titles, sorted)}}``.
+    ``{origin, destination, stroke, type, label}``; ``subgraphs`` are ``{id, title, members}``; ``links`` gives where a
+    node leads to, percent-decoded. ``rendered``, if asked for, is what each version's SVG shows: ``{version: {title,
+    labels, edges (a count), subgraphs (titles, sorted)}}``.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Parsed:
     arrows: list[dict[str, Any]] = field(default_factory=list)
     subgraphs: list[dict[str, Any]] = field(default_factory=list)
     classes: list[dict[str, Any]] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
     rendered: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -59,7 +61,7 @@ def parse_all(texts: Iterable[str], *, render: bool = False) -> list[Parsed]:
     done = subprocess.run(["node", "parse.mjs"], cwd=FOLDER, input=lines.encode(), capture_output=True, check=False)
     assert done.returncode == 0, f"tests/mermaid/parse.mjs failed:\n{done.stderr.decode()}"
     answers: dict[int, list[dict[str, Any]]] = {}
-    for line in done.stdout.decode().splitlines():
+    for line in done.stdout.decode().split("\n")[:-1]:  # U+2028 is no end of a line here
         answer = json.loads(line)
         answers.setdefault(answer.pop("id"), []).append(answer)
     return [_parsed(text, answers[number]) for number, text in enumerate(texts)]
@@ -91,5 +93,6 @@ def _parsed(text: str, answers: list[dict[str, Any]]) -> Parsed:
         arrows=first["edges"],
         subgraphs=first["subgraphs"],
         classes=first["classes"],
+        links=first["links"],
         rendered=rendered,
     )

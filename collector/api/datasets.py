@@ -15,7 +15,7 @@ from collector.api.query import DatasetBody, Page, load_body, load_query
 from collector.api.shapes import DatasetList, DatasetShape, DatasetVersionList, DatasetVersionShape
 from collector.api.store import reader
 from collector.api.writing import commit
-from collector.documents.datasets import dataset_documents, dataset_names
+from collector.documents.datasets import dataset_documents, dataset_names, listed_datasets
 from collector.documents.registry import one
 from collector.documents.runs import run_rows
 from collector.documents.versions import dataset_version, dataset_versions
@@ -38,8 +38,8 @@ def list_datasets(namespace: str) -> Response:
         found, total = page_of_datasets(
             connection, find_namespace(connection, namespace), query["limit"], query["offset"]
         )
-        documents = dataset_documents(connection, found)
-    return json_response({"datasets": [documents[one] for one in found], "totalCount": total})
+        documents = listed_datasets(connection, found)
+    return json_response({"datasets": [documents[one].fragment for one in found], "totalCount": total})
 
 
 @paths.route(_DATASET, **documented("A dataset with its columns and facets", DatasetShape))

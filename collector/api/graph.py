@@ -2,115 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Response
 from flask_smorest import Blueprint
-from marshmallow import Schema, fields, validate
+from sqlalchemy import Connection
 
 from collector.api.answers import json_response
+from collector.api.graph_schemas import (
+    KINDS,
+    MAX_DEPTH,
+    AnyDiagramQuery,
+    DiagramQuery,
+    LineageQuery,
+    PathsQuery,
+    PathsSchema,
+    WalkQuery,
+    WalkSchema,
+)
+from collector.api.moments import moment_of
+from collector.api.pictures import drawn
 from collector.api.store import reader, store
-from collector.lineage_graph import Granularity, Question, answer, diagram, marquez_graph
+from collector.errors import BadQuery
+from collector.graph_nodes import shown_id
+from collector.graph_view import View
+from collector.history.past import graph_at
+from collector.lineage_graph import Question, answer, look
+from collector.lineage_paths import route
+from collector.lookup import find_node
+from collector.marquez_evidence import known_nodes
+from collector.marquez_graph import marquez_graph
 from collector.walk import Direction
 from lineage.document import to_document
-from lineage.dot import to_dot
-from lineage.mermaid import to_mermaid
+from lineage.graph import Graph
 
 blueprint = Blueprint("graph", __name__, url_prefix="/api/v1", description="The asset graph: what comes from what")
-
-MAX_DEPTH = 1_000
-_DESCRIPTION = "dataset:{namespace}:{name}, job:{namespace}:{name} or datasetField:{namespace}:{dataset}:{field}"
-
-
-class DepthSchema(Schema):
-    """Where to start and how far to go."""
-
-    nodeId = fields.String(required=True, metadata={"description": _DESCRIPTION, "example": "dataset:shop:orders"})
-    depth = fields.Integer(
-        load_default=20,
-        validate=validate.Range(0, MAX_DEPTH),
-        metadata={"description": "steps from the node: dataset to dataset, or job to job"},
-    )
-
-
-class LineageQuery(DepthSchema):
-    """Marquez's query, and ``direction`` as an extra."""
-
-    direction = fields.Enum(Direction, by_value=True, load_default=Direction.ANY)
-    aggregateToParentRun = fields.Boolean(
-        load_default=False, metadata={"description": "show parent jobs in the place of their children"}
-    )
-
-
-class WalkQuery(DepthSchema):
-    """A question in one direction."""
-
-    granularity = fields.Enum(
-        Granularity, by_value=True, load_default=Granularity.ALL, metadata={"description": "what the nodes are"}
-    )
-    limit = fields.Integer(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(1),
-        metadata={"description": "most nodes in the answer"},
-    )
-
-
-class DiagramQuery(WalkQuery):
-    """A diagram."""
-
-    direction = fields.Enum(Direction, by_value=True, load_default=Direction.BOTH)
-    layout = fields.String(load_default="LR", validate=validate.OneOf(["LR", "RL", "TB", "BT"]))
-    title = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=200))
-
-
-class AnyDiagramQuery(DiagramQuery):
-    """A diagram in a format."""
-
-    format = fields.String(load_default="mermaid", validate=validate.OneOf(["mermaid", "dot", "json"]))
-
-
-class NodeSchema(Schema):
-    """A node of an answer."""
-
-    id = fields.String(required=True)
-    kind = fields.String(required=True, validate=validate.OneOf(["dataset", "job", "datasetField"]))
-    namespace = fields.String(required=True)
-    name = fields.String(required=True)
-    field = fields.String(metadata={"description": "the column, of a datasetField"})
-    distance = fields.Integer(required=True, metadata={"description": "steps from the start"})
-    version = fields.String(
-        allow_none=True, metadata={"description": "newest version: as its producer named it, else ours"}
-    )
-    checksum = fields.String(allow_none=True, metadata={"description": "algorithm:value of the newest version"})
-    codeVersion = fields.String(allow_none=True)
-    runId = fields.String(allow_none=True, metadata={"description": "the run that wrote the newest version"})
-    latestRunState = fields.String(allow_none=True, metadata={"description": "of a job"})
-
-
-class EdgeSchema(Schema):
-    """An edge along the data."""
-
-    origin = fields.String(required=True)
-    destination = fields.String(required=True)
-    evidence = fields.String(
-        required=True,
-        validate=validate.OneOf(["explicit", "column", "declared", "inferred"]),
-        metadata={"description": "how it is known; inferred: a job of several outputs, each taken to read every input"},
-    )
-
-
-class WalkSchema(Schema):
-    """Nodes nearest first, and the edges among them."""
-
-    nodeId = fields.String(required=True)
-    direction = fields.String(required=True)
-    depth = fields.Integer(required=True)
-    granularity = fields.String(required=True)
-    nodes = fields.List(fields.Nested(NodeSchema), required=True)
-    edges = fields.List(fields.Nested(EdgeSchema), required=True)
-    truncated = fields.Boolean(required=True, metadata={"description": "whether nodes were left out"})
-    missing = fields.Integer(required=True, metadata={"description": "how many that were seen were left out, at least"})
 
 
 @blueprint.route("/lineage", methods=["GET"])
@@ -118,9 +45,16 @@ class WalkSchema(Schema):
 @blueprint.doc(summary="The graph around a node, in Marquez's shape", responses={"200": {"description": "nodes by id"}})
 def get_lineage(query: dict[str, Any]) -> Response:
     """Jobs at most ``depth`` jobs away, each with its datasets; a job one dataset away is at depth 1."""
-    with reader() as connection:
-        question = Question(query["nodeId"], query["direction"], query["depth"], limit=store().max_nodes)
-        return json_response({"graph": marquez_graph(connection, question, by_parent=query["aggregateToParentRun"])})
+    question = Question(query["nodeId"], query["direction"], query["depth"], limit=store().max_nodes)
+    with reader() as now, _then(now, question, query) as connection:
+        nodes: list[Any] = marquez_graph(connection, question, by_parent=query["aggregateToParentRun"])
+        if query["evidence"] != "any":
+            if query["aggregateToParentRun"]:
+                message = "evidence is known of each job, not of parents: leave out aggregateToParentRun."
+                raise BadQuery(message, {"evidence": [message]})
+            either_way = query["direction"] is Direction.ANY
+            nodes = known_nodes(connection, nodes, query["nodeId"], query["evidence"], either_way=either_way)
+        return json_response({"graph": nodes})
 
 
 @blueprint.route("/lineage/upstream")
@@ -165,26 +99,125 @@ def get_dot(query: dict[str, Any]) -> Response:
     return _drawn("dot", query)
 
 
+@blueprint.route("/lineage/diagram.svg")
+@blueprint.arguments(DiagramQuery, location="query")
+@blueprint.doc(summary="The same as an SVG picture, as a plain link", responses={"200": {"description": "SVG"}})
+def get_svg(query: dict[str, Any]) -> Response:
+    """A picture for any page: ``<img src="…/diagram.svg?nodeId=…">``."""
+    return _drawn("svg", query)
+
+
+@blueprint.route("/lineage/diagram.png")
+@blueprint.arguments(DiagramQuery, location="query")
+@blueprint.doc(summary="The same as a PNG picture, as a plain link", responses={"200": {"description": "PNG"}})
+def get_png(query: dict[str, Any]) -> Response:
+    """A picture where SVG is not taken, on white."""
+    return _drawn("png", query)
+
+
+@blueprint.route("/lineage/paths")
+@blueprint.arguments(PathsQuery, location="query")
+@blueprint.alt_response(200, schema=PathsSchema, description="paths, the shortest first")
+@blueprint.doc(summary="How data gets from one node to another")
+def get_paths(query: dict[str, Any]) -> Response:
+    """The shortest path along the data, and the others after it; none is an answer too."""
+    with (
+        reader() as now,
+        graph_at(
+            now,
+            moment_of(now, query),
+            query["origin"],
+            direction=Direction.DOWNSTREAM,
+            depth=MAX_DEPTH,
+            limit=store().max_nodes,
+        ) as connection,
+    ):
+        found = route(
+            connection,
+            query["origin"],
+            query["destination"],
+            query["granularity"],
+            query["limit"],
+            store().max_nodes,
+        )
+    if query["format"] == "json":
+        return json_response(found.document)
+    return drawn(
+        query["format"],
+        found.graph,
+        layout=query["layout"],
+        title=f"Paths from {found.document['from']} to {found.document['to']}",
+        highlight=found.shortest,
+        links=query["links"],
+    )
+
+
 def _question(direction: Direction, query: dict[str, Any]) -> Question:
-    limit = min(query["limit"] or store().max_nodes, store().max_nodes)
-    return Question(query["nodeId"], direction, query["depth"], query["granularity"], limit)
+    most = store().max_nodes
+    view = View(
+        query["evidence"],
+        query["collapse"],
+        tuple(query["namespace"]),
+        tuple(KINDS[one] for one in query["kind"]),
+        query["match"],
+        tuple(query["tag"]),
+    )
+    return Question(
+        query["nodeId"],
+        direction,
+        query["depth"],
+        query["granularity"],
+        limit=min(query["limit"] or most, most),
+        reach=most,
+        view=view,
+    )
+
+
+def _then(connection: Connection, question: Question, query: dict[str, Any]) -> AbstractContextManager[Connection]:
+    """A connection to the graph around the question's node, at the query's moment."""
+    return graph_at(
+        connection,
+        moment_of(connection, query),
+        question.node_id,
+        direction=question.direction,
+        depth=question.depth,
+        limit=store().max_nodes,
+    )
 
 
 def _walked(direction: Direction, query: dict[str, Any]) -> Response:
-    with reader() as connection:
-        return json_response(answer(connection, _question(direction, query)))
+    question = _question(direction, query)
+    with reader() as connection, _then(connection, question, query) as graph:
+        return json_response(answer(graph, question))
 
 
 def _drawn(form: str, query: dict[str, Any]) -> Response:
+    question = _question(query["direction"], query)
     with reader() as connection:
-        graph = diagram(connection, _question(query["direction"], query))
+        with _then(connection, question, query) as graph:
+            shown = look(graph, question)
+        highlight = _known(connection, shown.graph, query["highlight"])
     if form == "json":
-        return json_response(to_document(graph))
-    if form == "dot":
-        text, kind = to_dot(graph, direction=query["layout"], title=query["title"]), "text/vnd.graphviz"
-    else:
-        text, kind = to_mermaid(graph, direction=query["layout"], title=query["title"]), "text/plain"
-    response = Response(text, mimetype=kind)
-    response.headers["Content-Security-Policy"] = "default-src 'none'"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+        return json_response(to_document(shown.graph) | ({"note": shown.note} if shown.note else {}))
+    return drawn(
+        form,
+        shown.graph,
+        layout=query["layout"],
+        title=query["title"],
+        highlight=highlight,
+        links=query["links"],
+    )
+
+
+def _known(connection: Connection, graph: Graph, texts: list[str]) -> set[str]:
+    """The nodes to emphasize, by the ids that the graph has for them. Raises BadQuery, NotFound for what is none."""
+    found = set()
+    for text in texts:
+        if text in graph.nodes:
+            found.add(text)
+            continue
+        try:
+            found.add(shown_id(connection, find_node(connection, text, tuple(KINDS.values()))))
+        except BadQuery as error:
+            raise BadQuery(error.message, {"highlight": [error.message]}) from None
+    return found

@@ -17,7 +17,7 @@ from collector.api.query import JobBody, JobsPage, Page, RunBody, load_body, loa
 from collector.api.shapes import JobList, JobShape, JobVersionList, JobVersionShape, RunList, RunShape
 from collector.api.store import reader
 from collector.api.writing import commit
-from collector.documents.jobs import full_job_document, job_sides, listed_job_documents
+from collector.documents.jobs import full_job_document, job_sides, listed_jobs
 from collector.documents.runs import full_run_documents, jobs_of_runs, run_rows
 from collector.documents.versions import job_versions
 from collector.errors import BadQuery, NotFound
@@ -25,7 +25,6 @@ from collector.legacy import clock
 from collector.listing import page_of_jobs, page_of_runs
 from collector.lookup import find_datasets, find_job, find_namespace, find_run
 from collector.records import make_record
-from collector.tables import INPUT, OUTPUT
 
 paths = NamePaths("jobs")
 blueprint = Blueprint("all-jobs", __name__, url_prefix="/api/v1", description="Jobs of every namespace")
@@ -52,8 +51,8 @@ def _list(namespace: str | None) -> Response:
         namespace_id = find_namespace(connection, namespace) if namespace is not None else None
         states = query["lastRunStates"]
         found, total = page_of_jobs(connection, namespace_id, states, query["limit"], query["offset"])
-        documents = listed_job_documents(connection, found)
-    return json_response({"jobs": [documents[one] for one in found], "totalCount": total})
+        documents = listed_jobs(connection, found)
+    return json_response({"jobs": [documents[one].fragment for one in found], "totalCount": total})
 
 
 @paths.route(_JOB, **documented("A job with its inputs, outputs, latest runs and facets", JobShape))
@@ -191,11 +190,11 @@ def mark_run(run_id: str, event_type: str, at_us: int | None) -> dict[str, Any]:
     with reader() as connection:
         found = find_run(connection, run_id)
         [row] = run_rows(connection, [found])
-        sides = job_sides(connection, [row.job_id])
-        inputs = [] if row.has_inputs else sides[row.job_id, INPUT]
-        outputs: list[dict[str, Any]] = []
-        if event_type == "COMPLETE" and not row.has_outputs:
-            outputs = _described(connection, sides[row.job_id, OUTPUT])
+        inputs, written = job_sides(connection, row.job_id)
+        if row.has_inputs:
+            inputs = []
+        is_announced = event_type == "COMPLETE" and not row.has_outputs
+        outputs = _described(connection, written) if is_announced else []
         job = jobs_of_runs(connection, [found])[found]
     time_us = clock.now() if at_us is None else at_us
     key = keys.run_uuid(row.run_key)

@@ -13,14 +13,19 @@ from collector.curation import NOTHING, Curated, is_curated, read_curated
 from collector.facets import read
 from collector.facts import IO_PREFIX, JOB_PREFIX, FacetSet
 from collector.packing import decompress, unpack_facets
+from collector.store.compiled import Among, statement
 from collector.tables import facet_body
-from collector.walk import among
 
 T = TypeVar("T")
 
 
 class _Deletable(msgspec.Struct):
     deleted: bool = msgspec.field(name="_deleted", default=False)
+
+
+@statement
+def _bodies(among: Among) -> Any:
+    return select(facet_body.c.id, facet_body.c.body).where(among(facet_body.c.id))
 
 
 class Bodies:
@@ -51,8 +56,7 @@ class Bodies:
                     self._by_hand[one] = by_hand
                 self._sets[one] = facets if fits is None else {k: v for k, v in facets.items() if fits(k)}
         ids = {body for facets in self._sets.values() for _, _, body in facets.values()}
-        query = select(facet_body.c.id, facet_body.c.body).where(among(connection, facet_body.c.id, ids))
-        self._raw = {body_id: decompress(body) for body_id, body in connection.execute(query).all()} if ids else {}
+        self._raw = {body_id: decompress(body) for body_id, body in _bodies(connection, ids)} if ids else {}
         self._read: dict[tuple[int, type], Any] = {}
 
     def get(self, packed: bytes, name: str, kind: type[T]) -> T | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,13 +14,14 @@ from sqlalchemy import Connection, func, select
 from collector import tables
 from collector.curation import NOTHING, Curated, Told
 from collector.documents.bodies import Bodies
+from collector.documents.finished import Finished, finish
 from collector.facets import SchemaField, TableSchema, Transformation, read
 from collector.facts import FacetSet, merge_facets
 from collector.keys import isoformat, run_uuid
 from collector.packing import pack_facets, unpack_facets
 from collector.registry import Tags
+from collector.store.compiled import Among, statement
 from collector.versions import version_uuid
-from collector.walk import among
 
 JSON = dict[str, Any]
 
@@ -58,115 +59,187 @@ class Version:
     code_version: str | None
 
 
-def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int, Version]:
-    """The newest version of each of ``datasets`` (canonical ids) that any run or DatasetEvent made: two statements."""
+# Each statement's cost is a step or two in an index for each dataset.
+
+
+@statement
+def _rows(among: Among) -> Any:
+    d = tables.dataset.c
+    columns = (d.id, d.namespace_id, d.created_us, d.updated_us, d.lifecycle, d.hidden_us, d.facets)
+    return select(d.canonical_id, *columns).where(among(d.canonical_id))
+
+
+@statement
+def _written(among: Among) -> Any:
     d, use, other, run = tables.dataset, tables.run_dataset, tables.run_dataset.alias("other"), tables.run
     # all of the newest moment: which of several runs counts must not hang on run.id, the order of arrival
     newest = (
-        select(func.max(other.c.first_us))
+        select(func.max(other.c.written_us))
         .where(other.c.dataset_id == d.c.id, tables.is_written(other))
         .scalar_subquery()
     )
-    query = (
-        select(
-            d.c.canonical_id,
-            use.c.dataset_id,
-            run.c.run_key,
-            use.c.first_us,
-            use.c.version,
-            use.c.checksum,
-            use.c.code_version,
-        )
+    said = (use.c.written_us, run.c.run_key, use.c.dataset_id, use.c.version, use.c.checksum, use.c.code_version)
+    return (
+        select(d.c.canonical_id, *said)
         .select_from(d)
-        .join(use, (use.c.dataset_id == d.c.id) & tables.is_written(use) & (use.c.first_us == newest))
+        .join(use, (use.c.dataset_id == d.c.id) & tables.is_written(use) & (use.c.written_us == newest))
         .join(run, run.c.id == use.c.run)
-        .where(among(connection, d.c.canonical_id, datasets))
+        .where(among(d.c.canonical_id))
     )
-    found: dict[int, Version] = {}
-    for canonical, dataset_id, key, first_us, version, checksum, code in connection.execute(query).all():
-        old = found.get(canonical)
-        run_id = run_uuid(key)
-        if old is None or (first_us, run_id) > (old.created_us, old.run_id or ""):
-            found[canonical] = Version(version_uuid(dataset_id, key), run_id, first_us, version, checksum, code)
-    v, v2 = tables.dataset_version, tables.dataset_version.alias("newer")
-    told = (
-        select(d.c.canonical_id, v.c.dataset_id, v.c.created_us, func.max(v.c.key))
+
+
+@statement
+def _told(among: Among) -> Any:
+    d, v, v2 = tables.dataset, tables.dataset_version, tables.dataset_version.alias("newer")
+    return (
+        select(d.c.canonical_id, v.c.created_us, func.max(v.c.key), v.c.dataset_id)
         .select_from(d)
         .join(v, v.c.dataset_id == d.c.id)
         .where(
-            among(connection, d.c.canonical_id, datasets),
+            among(d.c.canonical_id),
             v.c.created_us == select(func.max(v2.c.created_us)).where(v2.c.dataset_id == d.c.id).scalar_subquery(),
         )
         .group_by(d.c.canonical_id, v.c.dataset_id, v.c.created_us)
     )
-    for canonical, dataset_id, created_us, key in connection.execute(told).all():
+
+
+@statement
+def _names(among: Among) -> Any:
+    d, n = tables.dataset, tables.namespace
+    return select(d.c.id, n.c.name, d.c.name).join(n, n.c.id == d.c.namespace_id).where(among(d.c.id))
+
+
+@statement
+def _columns(among: Among) -> Any:
+    c, d, n = tables.column_edge.c, tables.dataset, tables.namespace
+    return (
+        select(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.transformations)
+        .join(d, d.c.id == c.origin_id)
+        .join(n, n.c.id == d.c.namespace_id)
+        .where(among(c.destination_id), c.destination_field != "")
+        .order_by(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.job_id)
+    )
+
+
+_Newest = tuple[Any, ...]  # of a version: created_us, key, dataset_id; of a run's: version, checksum, code_version
+
+
+def _newest(connection: Connection, datasets: Collection[int]) -> dict[int, _Newest]:
+    found: dict[int, _Newest] = {}
+    for canonical, *said in _written(connection, datasets):
         old = found.get(canonical)
-        if old is None or created_us > old.created_us:
-            found[canonical] = Version(version_uuid(dataset_id, key), None, created_us, None, None, None)
+        if old is None or (said[0], said[1]) > (old[0], old[1]):
+            found[canonical] = tuple(said)
+    for canonical, *said in _told(connection, datasets):
+        old = found.get(canonical)
+        if old is None or said[0] > old[0]:
+            found[canonical] = tuple(said)
     return found
+
+
+def _version(newest: _Newest) -> Version:
+    created_us, key, dataset_id, *named = newest
+    uuid = version_uuid(dataset_id, key)
+    return Version(uuid, run_uuid(key), created_us, *named) if named else Version(uuid, None, created_us, *[None] * 3)
+
+
+def newest_versions(connection: Connection, datasets: Iterable[int]) -> dict[int, Version]:
+    """The newest version of each of ``datasets`` (canonical ids) that any run or DatasetEvent made: two statements."""
+    return {canonical: _version(newest) for canonical, newest in _newest(connection, list(datasets)).items()}
 
 
 def dataset_names(connection: Connection, datasets: Iterable[int]) -> dict[int, tuple[str, str]]:
     """(namespace, name) by dataset id: one statement."""
-    d, n = tables.dataset, tables.namespace
-    query = select(d.c.id, n.c.name, d.c.name).join(n, n.c.id == d.c.namespace_id)
-    return {
-        i: (namespace, name)
-        for i, namespace, name in connection.execute(query.where(among(connection, d.c.id, datasets)))
-    }
+    return {dataset: (namespace, name) for dataset, namespace, name in _names(connection, datasets)}
+
+
+class DatasetRow(NamedTuple):
+    """A name of a dataset."""
+
+    id: int
+    namespace_id: int
+    created_us: int
+    updated_us: int
+    lifecycle: str | None
+    hidden_us: int | None
+    facets: bytes
+
+
+class DatasetRows(NamedTuple):
+    """All that a dataset's document is made from, but for names and facet bodies, which never change."""
+
+    rows: tuple[DatasetRow, ...]  # one for each name that it has
+    newest: _Newest | None
+    columns: list[tuple[Any, ...]]
+
+
+def dataset_rows(connection: Connection, datasets: Iterable[int]) -> dict[int, DatasetRows]:
+    """The rows of each dataset (canonical id): four statements, whatever their number."""
+    datasets = list(datasets)
+    rows: dict[int, tuple[DatasetRow, ...]] = {}
+    for canonical, *row in _rows(connection, datasets):
+        rows[canonical] = (*rows.get(canonical, ()), DatasetRow._make(row))
+    newest = _newest(connection, datasets)
+    columns: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for destination, *column in _columns(connection, datasets):
+        columns[destination].append(tuple(column))
+    return {one: DatasetRows(found, newest.get(one), columns.get(one, [])) for one, found in rows.items()}
+
+
+def listed_datasets(connection: Connection, datasets: Collection[int]) -> dict[int, Finished[DatasetRows]]:
+    """Each dataset (canonical id) as lists show it, with facets: seven statements at most."""
+    return _finish(connection, datasets, "listed dataset", with_facets=True)
+
+
+def drawn_datasets(connection: Connection, datasets: Collection[int]) -> dict[int, Finished[DatasetRows]]:
+    """Each dataset (canonical id) as graphs show it, without facets: seven statements at most."""
+    return _finish(connection, datasets, "drawn dataset", with_facets=False)
+
+
+def _finish(
+    connection: Connection, datasets: Collection[int], kind: str, *, with_facets: bool
+) -> dict[int, Finished[DatasetRows]]:
+    return finish(
+        connection,
+        kind,
+        datasets,
+        lambda ids: dataset_rows(connection, ids),
+        lambda rows: _documents(connection, rows, with_facets),
+    )
 
 
 def dataset_documents(connection: Connection, datasets: Iterable[int], *, with_facets: bool = True) -> dict[int, JSON]:
-    """Each dataset (canonical id) as Marquez's Dataset: five statements, whatever their number."""
-    datasets = list(datasets)
-    rows = _dataset_rows(connection, datasets)
-    bodies = Bodies(connection, (row.facets for row in rows), None if with_facets else SHOWN)
-    versions = newest_versions(connection, datasets)
-    columns_of = column_lineage(connection, datasets)
-    found: dict[int, JSON] = {}
-    for row in rows:
-        version = versions.get(row.id)
-        document = described(bodies, row.facets, row.namespace, row.name)
-        document |= {
+    """Each dataset (canonical id) as Marquez's Dataset: six statements, whatever their number."""
+    return _documents(connection, dataset_rows(connection, datasets), with_facets)
+
+
+def _documents(connection: Connection, found: Mapping[int, DatasetRows], with_facets: bool) -> dict[int, JSON]:
+    if not found:
+        return {}
+    names = dataset_names(connection, found)
+    merged = {one: _merged(one, rows.rows) for one, rows in found.items()}
+    bodies = Bodies(connection, (row.facets for row in merged.values()), None if with_facets else SHOWN)
+    documents: dict[int, JSON] = {}
+    for dataset, row in merged.items():
+        newest = found[dataset].newest
+        version = _version(newest) if newest is not None else None
+        documents[dataset] = described(bodies, row.facets, *names[dataset]) | {
             "createdAt": isoformat(row.created_us),
             "updatedAt": isoformat(row.updated_us),
             "lastModifiedAt": isoformat(version.created_us) if version else None,
             "lastLifecycleState": row.lifecycle,
             "currentVersion": version.uuid if version else None,
-            "columnLineage": columns_of.get(row.id, []),
+            "columnLineage": _column_lineage(found[dataset].columns),
             "facets": bodies.all(row.facets) if with_facets else {},
             "deleted": row.lifecycle == "DROP",
         }
-        found[row.id] = document
-    return found
+    return documents
 
 
-class _DatasetRow(NamedTuple):
-    id: int
-    namespace: str
-    name: str
-    created_us: int
-    updated_us: int
-    lifecycle: str | None
-    facets: bytes
-
-
-def _dataset_rows(connection: Connection, datasets: Iterable[int]) -> list[_DatasetRow]:
-    """Each dataset with what was said of it under any of its names: the newest of each facet."""
-    d, n = tables.dataset, tables.namespace
-    columns = (d.c.id, n.c.name, d.c.name, d.c.created_us, d.c.updated_us, d.c.lifecycle, d.c.facets)
-    query = (
-        select(d.c.canonical_id, *columns)
-        .join(n, n.c.id == d.c.namespace_id)
-        .where(among(connection, d.c.canonical_id, datasets))
-    )
-    by_canonical: dict[int, list[_DatasetRow]] = defaultdict(list)
-    for canonical_id, *values in connection.execute(query).all():
-        by_canonical[canonical_id].append(_DatasetRow(*values))
-    return [rows[0] if len(rows) == 1 else _merged(canonical, rows) for canonical, rows in by_canonical.items()]
-
-
-def _merged(canonical: int, rows: list[_DatasetRow]) -> _DatasetRow:
+def _merged(canonical: int, rows: Sequence[DatasetRow]) -> DatasetRow:
+    """What was said of a dataset under any of its names: the newest of each facet."""
+    if len(rows) == 1:
+        return rows[0]
     facets: FacetSet = {}
     lifecycle = None
     for row in rows:
@@ -237,18 +310,10 @@ def _type(kind: DatasetType | None, namespace: str) -> str:
     return "STREAM" if is_stream else "DB_TABLE"
 
 
-def column_lineage(connection: Connection, datasets: Iterable[int]) -> dict[int, list[JSON]]:
-    """Marquez's columnLineage of each dataset: one statement."""
-    c, d, n = tables.column_edge.c, tables.dataset, tables.namespace
-    query = (
-        select(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.transformations)
-        .join(d, d.c.id == c.origin_id)
-        .join(n, n.c.id == d.c.namespace_id)
-        .where(among(connection, c.destination_id, datasets), c.destination_field != "")
-        .order_by(c.destination_id, c.destination_field, n.c.name, d.c.name, c.origin_field, c.job_id)
-    )
-    found: dict[int, dict[str, list[JSON]]] = defaultdict(dict)
-    for destination, field, namespace, name, origin_field, transformations in connection.execute(query).all():
+def _column_lineage(rows: Iterable[tuple[Any, ...]]) -> list[JSON]:
+    """Marquez's columnLineage from the rows of ``_columns``."""
+    fields: dict[str, list[JSON]] = {}
+    for field, namespace, name, origin_field, transformations in rows:
         kind, description = transformation_summary(transformations)
         origin = {
             "namespace": namespace,
@@ -257,13 +322,10 @@ def column_lineage(connection: Connection, datasets: Iterable[int]) -> dict[int,
             "transformationDescription": description,
             "transformationType": kind,
         }
-        origins = found[destination].setdefault(field, [])
+        origins = fields.setdefault(field, [])
         if origin not in origins:
             origins.append(origin)
-    return {
-        destination: [{"name": field, "inputFields": origins} for field, origins in fields.items()]
-        for destination, fields in found.items()
-    }
+    return [{"name": field, "inputFields": origins} for field, origins in fields.items()]
 
 
 _transformations = msgspec.json.Decoder(list[Transformation])

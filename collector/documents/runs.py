@@ -15,6 +15,7 @@ from collector.documents.bodies import Bodies
 from collector.documents.reads import Reading, versions_read
 from collector.facts import IO_PREFIX, JOB_PREFIX
 from collector.keys import isoformat, run_uuid
+from collector.store.compiled import Among, statement
 from collector.tables import INPUT, OUTPUT
 from collector.versions import SourceCodeLocation, job_version, version_uuid
 from collector.walk import among
@@ -49,11 +50,39 @@ def run_rows(connection: Connection, runs: Iterable[int]) -> list[Row[Any]]:
     return list(connection.execute(select(tables.run).where(among(connection, tables.run.c.id, runs))).all())
 
 
-def run_documents(connection: Connection, runs: Iterable[int], *, with_facets: bool = True) -> dict[int, JSON]:
-    """Each run as Marquez's Run, without what it read and wrote: two statements, whatever their number."""
-    rows = run_rows(connection, runs)
-    bodies = Bodies(connection, (row.facets for row in rows), fits=_is_of_run) if with_facets else None
-    return {row.id: _document(row, bodies) for row in rows}
+class ShortRun(NamedTuple):
+    """What a run's document shows, without what it read and wrote."""
+
+    id: int
+    run_key: bytes
+    created_us: int
+    updated_us: int
+    state: str
+    started_us: int | None
+    ended_us: int | None
+    nominal_start: str | None
+    nominal_end: str | None
+    facets: bytes
+
+
+@statement
+def _short(among: Among) -> Any:
+    return select(*(tables.run.c[name] for name in ShortRun._fields)).where(among(tables.run.c.id))
+
+
+def short_runs(connection: Connection, runs: Iterable[int]) -> dict[int, ShortRun]:
+    """Runs by their ids: one statement."""
+    return {row[0]: ShortRun._make(row) for row in _short(connection, runs)}
+
+
+def run_bodies(connection: Connection, runs: Iterable[ShortRun]) -> Bodies:
+    """The facets that ``short_document`` shows: one statement."""
+    return Bodies(connection, (run.facets for run in runs), fits=_is_of_run)
+
+
+def short_document(run: ShortRun, bodies: Bodies | None) -> JSON:
+    """A run as Marquez's Run, without what it read and wrote; without ``bodies`` without facets."""
+    return _document(run, bodies)
 
 
 def full_run_documents(connection: Connection, runs: Iterable[int]) -> dict[int, JSON]:
@@ -175,8 +204,8 @@ def _is_of_full_run(name: str) -> bool:
     return name == JOB_PREFIX + _LOCATION or _is_of_run(name)
 
 
-def _document(row: Row[Any], bodies: Bodies | None) -> JSON:
-    has_both = row.started_us is not None and row.ended_us is not None
+def _document(row: Row[Any] | ShortRun, bodies: Bodies | None) -> JSON:
+    started, ended = row.started_us, row.ended_us
     args = bodies.get(row.facets, ARGS, _Args) if bodies is not None else None
     return {
         "id": run_uuid(row.run_key),
@@ -187,7 +216,7 @@ def _document(row: Row[Any], bodies: Bodies | None) -> JSON:
         "state": row.state,
         "startedAt": isoformat(row.started_us),
         "endedAt": isoformat(row.ended_us),
-        "durationMs": max(0, row.ended_us - row.started_us) // 1_000 if has_both else None,
+        "durationMs": max(0, ended - started) // 1_000 if started is not None and ended is not None else None,
         "args": (args.args if args else None) or {},
         "jobVersion": None,
         "inputDatasetVersions": [],

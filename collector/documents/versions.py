@@ -54,7 +54,7 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
     """A page of a dataset's versions (canonical id), newest first, and how many there are."""
     names = _names_of(connection, dataset)
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
-    written = select(u.run, u.dataset_id, u.first_us.label("at"), literal(None, tables.Bytes).label("key")).where(
+    written = select(u.run, u.dataset_id, u.written_us.label("at"), literal(None, tables.Bytes).label("key")).where(
         among(connection, u.dataset_id, names), tables.is_written(tables.run_dataset)
     )
     told = select(literal(None, tables.BigInteger), v.dataset_id, v.created_us, v.key).where(
@@ -92,7 +92,7 @@ def dataset_version(connection: Connection, dataset: int, text: str) -> JSON | N
     by_key = {version_key(one, wanted): one for one in names}
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     query = (
-        select(r.run_key, u.run, u.dataset_id, u.first_us, u.facets)
+        select(r.run_key, u.run, u.dataset_id, func.coalesce(u.written_us, u.first_us), u.facets)
         .join_from(tables.run, tables.run_dataset, u.run == r.id)
         .where(r.run_key.in_(list(by_key)), u.direction == OUTPUT)
     )

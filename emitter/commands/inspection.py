@@ -1,14 +1,15 @@
-"""``headwater verify``, ``history``, ``why`` and ``diff``: questions that need no collector."""
+"""``headwater verify``, ``history``, ``why`` and ``diff``: questions that need no collector, but for diff's moments."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from headwater import examples
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from emitter.metadata import Materialization, MetadataStore
 
 _C = TypeVar("_C", bound=Callable[..., Any])
+_MOMENTS = ("to", "clock", "as_of", "known_at", "depth", "limit", "collector", "database")  # what only goes with --from
 _STYLES = {"intact": "green", "drifted": "bold red", "missing": "bold red", "unreadable": "bold red", "skipped": "dim"}
 
 
@@ -30,6 +32,33 @@ def _store_options(command: _C) -> _C:
             help="The metadata store; .headwater/metadata.db by default.",
         ),
         click.option("--namespace", metavar="NAME", help="The asset's namespace, where several have one of its name."),
+    ):
+        command = option(command)
+    return command
+
+
+def _moments_options(command: _C) -> _C:
+    from collector.commands import asking
+
+    for option in (
+        asking.LIMIT,
+        asking.DEPTH,
+        *asking.MOMENT,
+        click.option(
+            "--clock",
+            type=click.Choice(["happened", "known"]),
+            help="Whether the times are when things happened, or when the collector was told; happened by default.",
+        ),
+        asking.format_option(),
+        asking.where_options,
+        click.option("--to", type=asking.TIME, metavar="TIME", help="The later moment; now by default."),
+        click.option(
+            "--from",
+            "from_",
+            type=asking.TIME,
+            metavar="TIME",
+            help="Ask a collector what changed since then: an ISO time, or an age like 12h.",
+        ),
     ):
         command = option(command)
     return command
@@ -136,27 +165,39 @@ def why(
 
 
 @click.command(
-    short_help="Say what differs between two versions of an asset.",
+    short_help="Say what differs between two versions of an asset, or moments.",
     epilog=examples(
-        "headwater diff orders", "headwater diff orders 3 latest", "headwater diff orders 1f0c 9ab2 --json"
+        "headwater diff orders",
+        "headwater diff orders 3 latest",
+        "headwater diff orders 1f0c 9ab2 --json",
+        "headwater diff orders --from 24h --collector http://127.0.0.1:5000",
+        "headwater diff dataset:shop:orders --from 2026-11-23 --to 2026-11-24 --format mermaid",
     ),
 )
 @click.argument("asset")
 @click.argument("v1", default="previous")
 @click.argument("v2", default="latest")
 @_store_options
-def diff(asset: str, v1: str, v2: str, namespace: str | None, store: str | None, as_json: bool) -> None:
+@_moments_options
+def diff(asset: str, v1: str, v2: str, namespace: str | None, store: str | None, as_json: bool, **moments: Any) -> None:
     """Say what differs between two versions of ASSET: code, config, upstream, checksum, rows, columns, checks.
 
     V1 and V2 are numbers of 'headwater history', the first digits of a checksum or a run id, 'latest' or 'previous'.
+
+    With --from, a collector is asked instead what changed in the lineage around ASSET, a dataset or job by its name or
+    node id, between two times: nodes and edges, versions, columns, code.
     """
+    if moments["from_"] is not None:
+        _print_moments(asset, as_json, **moments)
+        return
+    _refuse(_MOMENTS, "asks something of a collector: it goes with --from TIME.")
     from emitter import inspection
 
     with inspection.open_store(store) as opened:
         home, name = inspection.find(opened, asset, namespace)
         before, after = (inspection.version_of(opened, home, name, word) for word in (v1, v2))
     found = inspection.compare(before, after)
-    if as_json:
+    if as_json or moments["format_"] == "json":
         changes = {name: {"before": one, "after": other} for name, (one, other) in found.changes.items()}
         click.echo(
             json.dumps(
@@ -164,7 +205,36 @@ def diff(asset: str, v1: str, v2: str, namespace: str | None, store: str | None,
             )
         )
         return
+    if moments["format_"] == "mermaid":
+        raise click.UsageError("Two versions of an asset are no graph: --format mermaid goes with --from TIME.")
     _print_difference(found)
+
+
+def _print_moments(node: str, as_json: bool, collector: str | None, database: str, format_: str, **given: Any) -> None:
+    """Only this question is for a collector: only here the two halves meet."""
+    from collector.commands.asking import asking, chosen_asker
+    from collector.commands.changes import print_changes
+
+    _refuse(("v1", "v2", "namespace", "store"), "is for the versions that the metadata store holds, not for --from.")
+    names = {"from_": "from", "as_of": "asOf", "known_at": "knownAt"}
+    clock, other = ("--known-at", "--as-of") if given["clock"] == "known" else ("--as-of", "--known-at")
+    if given[clock[2:].replace("-", "_")] is not None:
+        raise click.UsageError(f"--from and --to are times of that clock already; {other} holds the other one still.")
+    query = {names.get(name, name): value for name, value in given.items() if value is not None}
+    with asking(chosen_asker(collector, database), database) as asker:
+        print_changes(asker, node, query, "json" if as_json else format_)
+
+
+def _refuse(parameters: Iterable[str], why: str) -> None:
+    """Refuse those that were typed."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if (
+            parameter.name in parameters
+            and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        ):
+            word = parameter.opts[0] if isinstance(parameter, click.Option) else (parameter.name or "").upper()
+            raise click.UsageError(f"{word} {why}")
 
 
 def _load(pipeline: str) -> AssetGraph:

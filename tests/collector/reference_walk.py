@@ -101,12 +101,21 @@ class World:
                 else:
                     others = [("d", one) for one in sorted(far[name])]
                 for other in others:
-                    answer.add(*(((kind, name), other)[:: -1 if way == "upstream" else 1]))
+                    step = ((kind, name), other)[:: -1 if way == "upstream" else 1]
+                    answer.add(*step, self._step_evidence(*step))
                     if other not in answer.nodes:
                         answer.nodes[other] = half // 2 + 1
                         found.append(other)
             level = found
         return answer
+
+    def _step_evidence(self, origin: tuple[str, str], destination: tuple[str, str]) -> str:
+        """Whether column lineage of the job names the dataset that it reads or writes."""
+        if destination[0] == "j":
+            is_named = any(job == destination[1] and one == origin[1] for job, _, _, one, _ in self.columns)
+        else:
+            is_named = any((job, one) == (origin[1], destination[1]) for job, one, *_ in self.columns)
+        return "column" if is_named else "declared"
 
     def datasets_of(self, start: str, way: str, depth: int) -> Answer:
         """Datasets made from datasets."""

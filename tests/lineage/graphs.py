@@ -7,7 +7,7 @@ from itertools import pairwise
 from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind
 
-DATASET, JOB, FIELD, RUN = NodeKind
+DATASET, JOB, FIELD, RUN, NAMESPACE = NodeKind
 
 
 def node(id_: str, kind: NodeKind = DATASET, namespace: str = "ns", **rest: str | None) -> Node:

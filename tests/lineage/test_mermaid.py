@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
-from lineage.appearance import LABEL_LENGTH, STYLES, label_lines
+from lineage.appearance import EDGE_LABEL_LENGTH, LABEL_LENGTH, STYLES, label_lines, shorten, visible
 from lineage.errors import InvalidDiagram
 from lineage.graph import Edge, Graph, Node
 from lineage.mermaid import escape, readable, to_mermaid
-from tests.lineage.graphs import DATASET, FIELD, JOB, MIXED, RUN, chain, node, star
+from tests.lineage.graphs import DATASET, FIELD, JOB, MIXED, NAMESPACE, RUN, chain, node, star
 from tests.lineage.hostile import FRAGMENTS, labels, tree
 from tests.mermaid_parser import Parsed, parse_all
+
+COLUMNS = Graph(
+    [node(f"{name}.{field}", FIELD, name=name, field=field) for name in ("orders", "sales") for field in ("a", "b")],
+    [
+        Edge("orders.a", "sales.a", "column"),
+        Edge("orders.b", "sales.a", "column", indirect=True, label="filter"),
+        Edge("orders.a", "sales.b", "derived"),
+        Edge("orders.b", "sales.b", "explicit", label="masked"),
+    ],
+    start=["sales.a"],
+)
+
+
+def page(node_: Node) -> str | None:
+    """Where a node leads to: percent-encoded, as any link that `to_mermaid` takes."""
+    return f"http://localhost:5000/a/b?nodeId={quote(str(node_.id) + node_.name, safe='', errors='replace')}&links=true"
+
+
+WRONG_LINKS = [
+    None, "", "javascript:alert(1)", "data:text/html,x", "http://a/\"b", "http://a/b c", "https://a/%zz", "http://a/b\n",
+    "//a/b", "http://a/#x;", "http://a/%%{init}%%", "ftp://a/b", "http://a/'", "http://a/`",
+]  # fmt: skip
+LINKED = {
+    f"linked hostile {part}": (tree(texts, part), {"link": page, "highlight": {"00000", "00001", "00002"}})
+    for part, texts in enumerate(labels(400, seed=7)[part * 100 :][:100] for part in range(4))
+}
 
 GRAPHS: dict[str, tuple[Graph, dict]] = {
     "empty": (Graph([], []), {}),
@@ -21,6 +48,21 @@ GRAPHS: dict[str, tuple[Graph, dict]] = {
     "mixed": (MIXED, {}),
     "mixed and incomplete": (Graph(MIXED.nodes.values(), MIXED.edges, start=["out"], missing=37), {}),
     "titled": (MIXED, {"title": 'what "orders" touches: #1; direction TB\n%%'}),
+    "columns": (COLUMNS, {"highlight": {"orders.b", "sales.b", "no such node"}}),
+    "hostile edge labels": (
+        Graph(
+            [node("s"), *(node(f"{n:03}") for n in range(200))],
+            [Edge("s", f"{n:03}", label=text) for n, text in enumerate(labels(200, seed=3))],
+        ),
+        {},
+    ),
+    "links nowhere": (
+        Graph([node(f"{n:03}") for n in range(len(WRONG_LINKS))], []),
+        {"link": lambda node_: WRONG_LINKS[int(node_.id)]},
+    ),
+    "links cost characters": (star(400), {"link": page}),
+    "namespaces": (Graph([node("x", NAMESPACE, "x"), node("y", NAMESPACE, "y")], [Edge("x", "y")]), {}),
+    **LINKED,
     "cycle": (Graph([node("a"), node("b")], [Edge("a", "b"), Edge("b", "a")]), {}),
     "unnamed": (Graph([Node("x", DATASET, "", "")], []), {}),
     "every status": (Graph([node(status, status=status) for status in STYLES], []), {}),
@@ -62,13 +104,13 @@ def test_diagram_is_what_was_meant(read, name):
     more = [id_ for id_, label in parsed.labels.items() if "more" in parsed.nodes_by_id[id_]["classes"]]
     drawn = [id_ for id_ in parsed.labels if id_ not in more]
     if not more:
-        assert_same(graph, parsed)
+        assert_same(graph, parsed, **options)
         return
     assert len(more) == 1
     left_out = len(graph.nodes) - len(drawn) + graph.missing
     assert parsed.labels[more[0]] == (f"… +{left_out} more" if left_out else "nothing to show")
     nearest = sorted(graph.stable_order(), key=graph.distances().__getitem__)[: len(drawn)]
-    assert_same(graph.subgraph(nearest), parsed, more[0])
+    assert_same(graph.subgraph(nearest), parsed, more[0], **options)
     # One edge for each drawn node and direction that leads on.
     kept = set(nearest)
     beyond = sum(any(other not in kept for other in graph.children(id_)) for id_ in kept)
@@ -76,24 +118,39 @@ def test_diagram_is_what_was_meant(read, name):
     assert sum(more[0] in edge for edge in parsed.edges) == beyond
 
 
-def assert_same(graph: Graph, parsed: Parsed, more: str = "") -> None:
+def assert_same(graph: Graph, parsed: Parsed, more: str = "", highlight: Iterable[str] = (), **_: object) -> None:
     """Check every node, label, shape, class, arrow and box that Mermaid read against the graph."""
     ids = {f"n{number}": graph.nodes[id_] for number, id_ in enumerate(graph.stable_order())}
     assert set(parsed.labels) - {more} == set(ids)
     assert {id_: parsed.labels[id_] for id_ in ids} == {
         id_: "\n".join(map(readable, label_lines(node))) for id_, node in ids.items()
     }
-    shapes = {DATASET: "cylinder", JOB: "square", FIELD: "stadium", RUN: "round"}
+    shapes = {DATASET: "cylinder", JOB: "square", FIELD: "stadium", RUN: "round", NAMESPACE: "subroutine"}
     assert {id_: parsed.nodes_by_id[id_]["shape"] for id_ in ids} == {id_: shapes[ids[id_].kind] for id_ in ids}
     assert all(parsed.nodes_by_id[id_]["kind"] == "string" for id_ in ids)
     arrows = sorted(
-        (ids[arrow["origin"]].id, ids[arrow["destination"]].id, arrow["stroke"])
+        (ids[arrow["origin"]].id, ids[arrow["destination"]].id, arrow["stroke"], arrow["label"])
         for arrow in parsed.arrows
         if more not in (arrow["origin"], arrow["destination"])
     )
-    strokes = {"inferred": "dotted"}
-    assert arrows == sorted((e.origin, e.destination, strokes.get(e.evidence, "normal")) for e in graph.edges)
-    namespaces = {node.namespace for node in ids.values() if node.namespace}
+    shining = set(highlight)
+    assert arrows == sorted(
+        (
+            e.origin,
+            e.destination,
+            "thick"
+            if {e.origin, e.destination} <= shining
+            else "dotted"
+            if e.indirect or e.evidence in ("inferred", "derived")
+            else "normal",
+            readable(shorten(visible(e.label), EDGE_LABEL_LENGTH)) if e.label else "",
+        )
+        for e in graph.edges
+    )
+    assert {node.id for id_, node in ids.items() if "highlight" in parsed.nodes_by_id[id_]["classes"]} == (
+        shining & graph.nodes.keys()
+    )
+    namespaces = {node.namespace for node in ids.values() if node.namespace and node.kind is not NAMESPACE}
     datasets = {(node.namespace, node.name) for node in ids.values() if node.kind is FIELD}
     assert len(parsed.subgraphs) == (len(namespaces) if len(namespaces) > 1 else 0) + len(datasets)
 
@@ -157,6 +214,33 @@ def test_columns_are_boxed_by_dataset_within_their_namespace(read):
     assert set(boxes) == {"postgres://db:5432", "dbt", "s3://lake", "raw", "out"}
     assert sorted(boxes["raw"]) == ["day", "id"]
     assert boxes["dbt"] == ["load"]
+
+
+def test_columns_tell_direct_from_indirect_and_what_is_masked(read):
+    arrows = {(one["stroke"], one["label"]) for one in read("columns").arrows}
+    assert arrows == {("normal", ""), ("dotted", "filter"), ("dotted", ""), ("thick", "masked")}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_nodes_lead_where_they_should_whatever_they_are_called(read, name):
+    graph, _ = LINKED[name]
+    pages = {f"n{number}": page(graph.nodes[id_]) for number, id_ in enumerate(graph.stable_order())}
+    links = read(name).links
+    assert links.items() <= {id_: unquote(url) for id_, url in pages.items()}.items()
+    asked = {id_: parse_qs(urlsplit(url).query) for id_, url in pages.items()}
+    assert {id_: parse_qs(urlsplit(url).query) for id_, url in links.items()} == {id_: asked[id_] for id_ in links}
+    assert len(links) > 5
+
+
+def test_names_as_they_mostly_are_have_links():
+    names = ["public.orders", "s3://lake/day=1/part-0", "C:x", "日本 Ω", "a@b, c (d)"]
+    graph = Graph([node(name) for name in names], [])
+    (parsed,) = parse_all([to_mermaid(graph, link=page)])
+    assert len(parsed.links) == len(names)
+
+
+def test_links_that_are_no_plain_address_are_left_out(read):
+    assert read("links nowhere").links == {}
 
 
 def test_single_namespace_gets_no_box(read):

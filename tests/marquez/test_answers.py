@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from collector.event_counts import intervals
 from tests.collector.events import columns, dataset, facet, run_event, schema
 from tests.marquez.scenario import Call
@@ -150,6 +152,26 @@ def test_search_is_ranked(call: Call) -> None:
     assert call("GET", "/search?q=orders&after=2026-01-01&sort=UPDATE_AT")[1]["totalCount"] == 6
     for hostile in ('"', "' OR 1=1", "name : x", "a AND b", "*", "\\", "%00x"):
         assert call("GET", f"/search?q={hostile}&scope=all")[0] == 200
+
+
+def test_many_hits_are_those_of_few(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("orders", "orders_daily", "raw.orders", "reorders", "Orders2", "x_orders", "xorders", "b orders", "order")
+    described = dataset("z", documentation={"description": "of orders"})
+    call("POST", "/lineage", run_event(run=1, job="load_orders", inputs=names, outputs=("other", described)))
+    call("DELETE", "/namespaces/data/datasets/xorders")
+    paths = [
+        f"/search?q={q}&scope={scope}&limit={limit}&offset={offset}{more}"
+        for q in ("orders", "ord", "or", "r", "RS", "daily", "none")
+        for scope in ("name", "all")
+        for limit, offset in ((1, 0), (3, 2), (100, 0), (100, 4))
+        for more in ("", "&filter=job", "&filter=dataset")
+    ]
+    few = [call("GET", path) for path in paths]
+    monkeypatch.setattr("collector.search.FEW", 0)
+    assert [call("GET", path) for path in paths] == few
+    monkeypatch.setattr("collector.search.FEW", 2)
+    assert [call("GET", path) for path in paths] == few
+    assert {hit["name"] for hit in few[6][1]["results"]} == {*names, "load_orders"} - {"xorders", "order"}
 
 
 def test_search_looks_through_descriptions_columns_and_tags_when_asked(call: Call) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+from collector import state
 from collector.api.store import EXTENSION
+from collector.documents import finished
 from tests.collector.events import columns, dataset, raw, run_event, schema
 
 PATHS = {
@@ -30,8 +35,8 @@ PATHS = {
     "/lineage?nodeId=dataset:data:all&depth=1&aggregateToParentRun=true": 30,
     "/column-lineage?nodeId=dataset:data:all&depth=2&withDownstream=true": 30,
     "/runlineage/upstream?runId=00000000-0000-0000-0000-000000000001&depth=1": 50,
-    "/search?q=o&limit=1000": 10,
-    "/search?q=out&limit=1000&scope=all": 10,
+    "/search?q=o&limit=1000": 15,
+    "/search?q=out&limit=1000&scope=all": 15,
     "/stats/jobs?period=DAY": 5,
     "/stats/lineage-events?period=DAY": 5,
     "/events/lineage": 5,
@@ -40,16 +45,35 @@ PATHS = {
 
 @contextmanager
 def counted(app: Flask) -> Iterator[list[str]]:
-    """The statements that the app's engine runs."""
+    """The statements that the app's engine runs, those that go past SQLAlchemy among them; with nothing remembered."""
     seen: list[str] = []
-
-    def note(conn: object, cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
     engine = app.extensions[EXTENSION].engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    finished._shelves.clear()
+    state._remembered.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        if engine.dialect.name == "sqlite":
+
+            def trace(connection: sqlite3.Connection, *_: object) -> None:
+                connection.set_trace_callback(seen.append)
+
+            def leave(connection: sqlite3.Connection, *_: object) -> None:
+                connection.set_trace_callback(None)
+
+            event.listen(engine, "checkout", trace)
+            event.listen(engine, "checkin", leave)
+            yield seen
+            event.remove(engine, "checkout", trace)
+            event.remove(engine, "checkin", leave)
+            seen[:] = [one for one in seen if "search_index_" not in one]  # FTS5's own
+        else:
+            execute = psycopg.Cursor.execute
+
+            def note(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
+                seen.append(str(query))
+                return execute(cursor, query, *rest, **more)
+
+            patch.setattr(psycopg.Cursor, "execute", note)
+            yield seen
 
 
 def grow(client: FlaskClient, first: int, last: int) -> None:

@@ -1,6 +1,7 @@
 // Reads JSON lines {id, text, render?} on stdin; parses each text with every installed version of the real Mermaid, and
 // renders it too where `render` is true. Prints one JSON line for each text and version:
 // {id, version, ok, error, direction, title, nodes, edges, labels, subgraphs, classes, rendered}.
+// Links are percent-decoded, as some versions do and some do not.
 // Labels are decoded as a browser would decode them, so they can be compared to the text that was meant.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -61,7 +62,10 @@ async function parse(mermaid, text) {
     title: decode(db.getAccTitle()),
     nodes,
     labels: Object.fromEntries(nodes.map(({ id, label }) => [id, label])),
-    edges: db.getEdges().map(({ start, end, stroke, type }) => ({ origin: start, destination: end, stroke, type })),
+    edges: db.getEdges().map(({ start, end, stroke, type, text }) => ({
+      origin: start, destination: end, stroke, type, label: decode(text ?? ""),
+    })),
+    links: Object.fromEntries(entries(db.getVertices()).filter(([, v]) => v.link).map(([id, v]) => [id, decodeURIComponent(v.link)])),
     subgraphs: db.getSubGraphs().map(({ id, title, nodes }) => ({ id, title: decode(title), members: nodes })),
     classes: entries(db.getClasses()).map(([name, { styles }]) => ({ name, styles })),
   };

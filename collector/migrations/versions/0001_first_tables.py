@@ -68,6 +68,8 @@ def upgrade() -> None:
         sa.Column("dataset_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.LargeBinary(length=16), nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=True),
+        sa.Column("checksum", sa.Text(), nullable=True),
         sa.Column("facets", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("dataset_id", "key", name=op.f("pk_dataset_version")),
         sqlite_with_rowid=False,
@@ -175,6 +177,15 @@ def upgrade() -> None:
         postgresql_where=sa.text("hidden_us IS NOT NULL"),
     )
     op.create_table(
+        "job_dataset",
+        sa.Column("job_id", sa.BigInteger(), nullable=False),
+        sa.Column("direction", sa.SmallInteger(), nullable=False),
+        sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "direction", "dataset_id", name=op.f("pk_job_dataset")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_job_dataset_dataset", "job_dataset", ["dataset_id", "direction", "job_id"], unique=False)
+    op.create_table(
         "job_version",
         sa.Column("job_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.LargeBinary(length=16), nullable=False),
@@ -218,6 +229,7 @@ def upgrade() -> None:
         sa.Column("state_stamp", sa.LargeBinary(length=17), nullable=False),
         sa.Column("started_us", sa.BigInteger(), nullable=True),
         sa.Column("ended_us", sa.BigInteger(), nullable=True),
+        sa.Column("completed_us", sa.BigInteger(), nullable=True),
         sa.Column("nominal_start", sa.Text(), nullable=True),
         sa.Column("nominal_end", sa.Text(), nullable=True),
         sa.Column("parent_key", sa.LargeBinary(length=16), nullable=True),
@@ -229,9 +241,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sa.UniqueConstraint("run_key", name=op.f("uq_run_run_key")),
     )
+    op.create_index(
+        "ix_run_late",
+        "run",
+        ["job_id", "started_us"],
+        unique=False,
+        sqlite_where=sa.text("started_us > created_us"),
+        postgresql_where=sa.text("started_us > created_us"),
+    )
     op.create_index("ix_run_newest", "run", ["job_id", "created_us", "run_key"], unique=False)
     op.create_index(
-        "ix_run_parent", "run", ["parent_key"], unique=False, sqlite_where=sa.text("parent_key IS NOT NULL")
+        "ix_run_parent",
+        "run",
+        ["parent_key"],
+        unique=False,
+        sqlite_where=sa.text("parent_key IS NOT NULL"),
+        postgresql_where=sa.text("parent_key IS NOT NULL"),
     )
     op.create_table(
         "run_dataset",
@@ -242,17 +267,43 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=True),
         sa.Column("checksum", sa.Text(), nullable=True),
         sa.Column("code_version", sa.Text(), nullable=True),
+        sa.Column("written_us", sa.BigInteger(), nullable=True),
+        sa.Column("version_key", sa.BigInteger(), nullable=True),
+        sa.Column("checksum_key", sa.BigInteger(), nullable=True),
         sa.Column("facets", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("run", "direction", "dataset_id", name=op.f("pk_run_dataset")),
         sqlite_with_rowid=False,
     )
     op.create_index(
+        "ix_run_dataset_checksum",
+        "run_dataset",
+        ["dataset_id", "checksum_key"],
+        unique=False,
+        sqlite_where=sa.text("checksum_key IS NOT NULL"),
+        postgresql_where=sa.text("checksum_key IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_run_dataset_version",
+        "run_dataset",
+        ["dataset_id", "version_key"],
+        unique=False,
+        sqlite_where=sa.text("version_key IS NOT NULL"),
+        postgresql_where=sa.text("version_key IS NOT NULL"),
+    )
+    op.create_index(
         "ix_run_dataset_written",
         "run_dataset",
-        ["dataset_id", "first_us"],
+        ["dataset_id", "written_us"],
         unique=False,
-        sqlite_where=sa.text("direction = 1"),
-        postgresql_where=sa.text("direction = 1"),
+        sqlite_where=sa.text("written_us IS NOT NULL"),
+        postgresql_where=sa.text("written_us IS NOT NULL"),
+    )
+    op.create_table(
+        "run_event",
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run", "event_id", name=op.f("pk_run_event")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "run_statement",
@@ -297,6 +348,13 @@ def upgrade() -> None:
     op.create_index("ix_stated_source", "stated_edge", ["source_id", "source_kind"], unique=False)
     op.create_index("ix_stated_target", "stated_edge", ["target_id", "target_kind"], unique=False)
     op.create_table(
+        "static_event",
+        sa.Column("thing_id", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("thing_id", "event_id", name=op.f("pk_static_event")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "store_fact",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
@@ -329,6 +387,9 @@ def downgrade() -> None:
     op.drop_table("dataset_version")
     op.drop_table("declared_dataset")
     op.drop_table("run_statement")
+    op.drop_table("static_event")
+    op.drop_table("run_event")
+    op.drop_table("job_dataset")
     op.drop_table("run_dataset")
     op.drop_table("run")
     op.drop_table("job")

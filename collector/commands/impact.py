@@ -1,0 +1,185 @@
+"""``headwater impact``: what was made from a version, and what a change of assets would touch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from collector.commands.asking import Asker, NotKnown, Query, ask, ask_text, asks, format_option, node_id
+from collector.commands.questions import graph_of_path, print_answer, print_versions
+from headwater import examples
+
+JSON = dict[str, Any]
+
+
+@click.command(
+    short_help="Say what was made from a version, and what to run again.",
+    epilog=examples(
+        "headwater impact flights",
+        "headwater impact 'flights@2026-11-24T03:00:00Z' --format json | jq '.rebuild[].name'",
+        "headwater impact 'flights#b1d4e02f' --on delay_report --exit-code",
+        "git diff --name-only origin/main... -- '*.sql' | headwater impact --diff - > comment.md",
+        after=["With --exit-code, 1 also means that something is affected."],
+    ),
+)
+@click.argument("node", metavar="[NODE]", required=False)
+@click.option(
+    "--on", "other", metavar="NODE2", help="Only say whether it went into this version of another dataset, and how."
+)
+@click.option(
+    "--diff",
+    "changed",
+    metavar="FILE",
+    help="Names or ids of changed assets, one a line ('-' reads them from stdin); a path to an SQL file stands for the "
+    "asset of its name. Prints a comment for a pull request in Markdown: what is made from them.",
+)
+@format_option()
+@click.option(
+    "--evidence",
+    type=click.Choice(["explicit", "column", "any"]),
+    help="With --diff: follow only edges that are known at least so well; any by default.",
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything is affected, for scripts.")
+@asks()
+def impact(
+    asker: Asker,
+    query: Query,
+    node: str | None,
+    other: str | None,
+    changed: str | None,
+    format_: str,
+    evidence: str | None,
+    exit_code: bool,
+) -> None:
+    """List every version that was made from a version of the dataset NODE, directly or not, and what to run again.
+
+    NODE is a name, or an id like dataset:shop:orders; after it #VERSION, #CHECKSUM, #RUN or @TIME, else the newest
+    version is meant. The jobs to run again are in the order in which to run them: those whose newest outputs are
+    affected.
+    """
+    if (node is None) == (changed is None):
+        raise click.UsageError(
+            "Say what changed: NODE, or --diff FILE with the names of changed assets; one of the two."
+        )
+    if changed is not None:
+        if other is not None:
+            raise click.UsageError("--on asks about one version: give NODE, not --diff.")
+        is_affected = _print_comment(asker, {**query, "evidence": evidence}, changed, format_)
+    elif evidence is not None:
+        raise click.UsageError("--evidence goes with --diff: of versions, the answer says how each step is known.")
+    elif other is not None:
+        for word in ("depth", "limit"):
+            if word in query:
+                raise click.UsageError(f"--on lists nothing that --{word} could bound.")
+        is_affected = _print_whether(asker, query, node or "", other, format_)
+    else:
+        is_affected = _print_impact(asker, query, node or "", format_)
+    if exit_code and is_affected:
+        raise SystemExit(1)
+
+
+def _print_impact(asker: Asker, query: Query, node: str, format_: str) -> bool:
+    asked = {**query, "nodeId": node_id(asker, node)}
+    text = ask_text(asker, "/impact", asked)
+    found: JSON = json.loads(text)
+    if format_ == "mermaid":
+        print_answer(ask_text(asker, "/impact", {**asked, "format": format_}))
+    elif format_ == "json":
+        print_answer(text)
+    else:
+        from collector.commands.printing import say_cut
+
+        print_versions(found)
+        _print_rebuild(found)
+        say_cut(found)
+    return len(found["versions"]) > 1
+
+
+def _print_rebuild(found: JSON) -> None:
+    from collector.commands import printing
+
+    if len(found["versions"]) == 1:
+        printing.say_apart("Nothing was made from it.", "green")
+    elif not found["rebuild"]:
+        printing.say_apart("Nothing is to be run again: all that was made from it has been superseded.", "green")
+    else:
+        printing.say_apart("Run again, in this order:")
+        for number, job in enumerate(found["rebuild"], 1):
+            makes = ", ".join(printing.name_of(one) for one in job["datasets"])
+            printing.say(f"{number:>3}. {printing.name(job['namespace'], job['name'])}  makes {makes}")
+
+
+def _print_whether(asker: Asker, query: Query, node: str, other: str, format_: str) -> bool:
+    found = ask(asker, "/impact/affected", {**query, "nodeId": node_id(asker, other), "by": node_id(asker, node)})
+    if format_ == "json":
+        print_answer(json.dumps(found))
+    elif format_ == "mermaid":
+        from lineage.mermaid import to_mermaid
+
+        click.echo(to_mermaid(graph_of_path(found["path"])), nl=False)
+    else:
+        from collector.commands import printing
+
+        by, made = printing.name_of(found["by"]), printing.name_of(found["nodeId"])
+        if found["affected"]:
+            printing.say(f"Yes: that version of {by} went into {made}.", "yellow")
+            printing.say(" → ".join(printing.name_of(one) for one in found["path"]))
+        else:
+            printing.say(f"No: that version of {by} did not go into {made}.", "green")
+    return bool(found["affected"])
+
+
+# --- a change of assets ----------------------------------------------------------------------------------------------
+
+
+def _print_comment(asker: Asker, query: Query, source: str, format_: str) -> bool:
+    from collector.pull_request import Change, comment, to_document
+
+    change = Change()
+    for word in changed_names(source):
+        try:
+            for dataset in _datasets(asker, word):
+                everything = ask(asker, "/lineage/downstream", {**query, "nodeId": dataset, "granularity": "all"})
+                between = ask(asker, "/lineage/downstream", {**query, "nodeId": dataset, "granularity": "dataset"})
+                change.add(everything, between)
+        except NotKnown:
+            change.unknown.append(word)
+    if format_ == "json":
+        print_answer(json.dumps(to_document(change)))
+    elif format_ == "mermaid":
+        from lineage.mermaid import to_mermaid
+
+        click.echo(to_mermaid(change.graph()), nl=False)
+    else:
+        click.echo(comment(change), nl=False)
+    return bool(change.affected())
+
+
+def changed_names(source: str) -> list[str]:
+    """The names in a file or on stdin, one a line; empty lines and those that begin with ``#`` are none.
+
+    Raises click's UsageError where there is no such file.
+    """
+    if source == "-":
+        text = sys.stdin.read()
+    else:
+        try:
+            text = Path(source).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"{source!r} cannot be read: {error}", param_hint="--diff") from error
+    lines = [line.strip() for line in text.splitlines()]
+    names = (Path(line).stem if line.endswith(".sql") else line for line in lines if line and line[0] != "#")
+    return list(dict.fromkeys(names))
+
+
+def _datasets(asker: Asker, word: str) -> list[str]:
+    """The datasets that a changed asset stands for: itself, or what the job of that name writes."""
+    found = node_id(asker, word, ("dataset", "job"))
+    if not found.startswith("job:"):
+        return [found]
+    near = ask(asker, "/lineage/downstream", {"nodeId": found, "depth": 1, "granularity": "all"})
+    return [edge["destination"] for edge in near["edges"] if edge["origin"] == near["nodeId"]]

@@ -1,0 +1,92 @@
+"""Which of the things that a run read went into an output of it, by the best evidence that this run gave."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import chain
+
+from sqlalchemy import Connection
+
+from collector.facets import ColumnLineage, has_name, read
+from collector.history.uses import Body, Run, Use, facet_bodies
+from collector.keys import named_dataset
+from collector.statements import flows
+from collector.store.keyed import ask
+from collector.tables import STATED_DATASET
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """``inputs`` that went into an output, and how that is known (`lineage.graph.EVIDENCE`)."""
+
+    inputs: tuple[Use, ...]
+    evidence: str
+
+
+class Flows:
+    """The flows within runs; facets are read once each."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._raw: dict[int, bytes] = {}
+        self._origins: dict[Body, frozenset[int]] = {}
+        self._canonical: dict[int, int] = {}
+
+    def sources(self, runs: Collection[Run]) -> dict[tuple[int, int], Sources]:
+        """What went into each output, by (run, output as named): three statements at most."""
+        self._load(runs)
+        return {(run.id, output.named): self._of(run, output) for run in runs for output in run.outputs}
+
+    def _of(self, run: Run, output: Use) -> Sources:
+        stated = self._stated(run, output.canonical) if run.statements else None
+        if stated is not None:
+            return Sources(tuple(use for use in run.inputs if use.canonical in stated), "explicit")
+        origins = self._origins[output.columns] if output.columns is not None else ()
+        if origins:  # a facet that names none tells nothing
+            return Sources(tuple(use for use in run.inputs if use.canonical in origins), "column")
+        others = any(other.canonical != output.canonical for other in run.outputs)
+        return Sources(tuple(run.inputs), "inferred" if others else "declared")
+
+    def _stated(self, run: Run, canonical: int) -> set[int] | None:
+        """What the run's ``lineage`` facets name as sources of an output; None: they do not speak of it."""
+        found: set[int] | None = None
+        for carrier, body in run.statements:
+            for flow in flows(self._bytes(body), carrier):
+                kind, target = flow.target
+                if kind == STATED_DATASET and self._name(target) == canonical:
+                    found = set() if found is None else found
+                    if flow.source[0] == STATED_DATASET:
+                        found.add(self._name(flow.source[1]))
+        return found
+
+    def _load(self, runs: Collection[Run]) -> None:
+        columns = {use.columns for run in runs for use in run.outputs if use.columns is not None} - self._origins.keys()
+        statements = {body for run in runs for _, body in run.statements}
+        ids = {body for body in columns | statements if isinstance(body, int)} - self._raw.keys()
+        self._raw |= facet_bodies(self._connection, ids)
+        origins = {body: _origins(self._bytes(body)) for body in columns}
+        named = {one for body in columns for one in origins[body]}
+        for run in runs:
+            for carrier, body in run.statements:
+                for flow in flows(self._bytes(body), carrier):
+                    named.update(one for kind, one in (flow.target, flow.source) if kind == STATED_DATASET)
+        sql = "SELECT d.id, d.canonical_id FROM {k} {x} dataset AS d ON d.id = k.a"
+        self._canonical.update(ask(self._connection, sql, [(one,) for one in named - self._canonical.keys()]))
+        self._origins |= {body: frozenset(map(self._name, ids)) for body, ids in origins.items()}
+
+    def _bytes(self, body: Body) -> bytes:
+        return body if isinstance(body, bytes) else self._raw[body]
+
+    def _name(self, dataset: int) -> int:
+        return self._canonical.get(dataset, dataset)
+
+
+def _origins(body: bytes) -> set[int]:
+    """The datasets, as named, that a ``columnLineage`` facet names as origins."""
+    facet = read(body, ColumnLineage)
+    if facet is None:
+        return set()
+    columns = (facet.fields or {}).values()
+    found = chain(facet.dataset or (), *(column.inputFields or () for column in columns))
+    return {named_dataset(origin.namespace, origin.name).id for origin in found if has_name(origin)}

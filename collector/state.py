@@ -1,0 +1,56 @@
+"""The state that a transaction sees, and what is remembered of it.
+
+Every derived row is a function of the stored events, so while no event is added, and ``epoch`` stands (a rebuild or a
+prune moves it), a question has the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, func, literal_column, select
+
+from collector import tables
+from collector.store.compiled import Among, statement
+
+MOST = 10_000  # answers that are remembered of one state
+
+T = TypeVar("T")
+
+
+class State(NamedTuple):
+    """The same state, the same rows."""
+
+    epoch: int
+    event_id: int  # of the newest event
+
+
+@statement
+def _state(among: Among) -> Any:
+    epoch = select(tables.store_fact.c.value).where(tables.store_fact.c.name == "epoch").scalar_subquery()
+    return select(func.coalesce(epoch, literal_column("0")), func.coalesce(func.max(tables.event.c.id), 0))
+
+
+def state_of(connection: Connection) -> State:
+    """The store's state as this transaction sees it: one statement."""
+    return State(*_state(connection)[0])
+
+
+_remembered: WeakKeyDictionary[Engine, tuple[State, dict[Hashable, Any]]] = WeakKeyDictionary()
+
+
+def remembered(connection: Connection, question: Hashable, ask: Callable[[], T]) -> T:
+    """The answer to ``question``, asked once in each state: for what is small and dear, such as counts."""
+    state = state_of(connection)
+    found = _remembered.get(connection.engine)
+    if found is None or found[0] != state:
+        found = _remembered[connection.engine] = state, {}
+    answers = found[1]
+    if question not in answers:
+        if len(answers) >= MOST:
+            answers.clear()
+        answers[question] = ask()
+    answer: T = answers[question]
+    return answer

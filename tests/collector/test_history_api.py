@@ -1,0 +1,267 @@
+"""Answers by version and by time over HTTP: an incident that a person can follow, what is drawn, and bad input."""
+
+from __future__ import annotations
+
+import json
+from time import time_ns
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from prov.model import ProvDocument
+
+from collector.keys import isoformat
+from tests.collector.answers import get, get_text
+from tests.collector.events import JSON, dataset, dataset_event, facet, raw, run_event, schema
+from tests.mermaid_parser import parse_all
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def client(emptied: FlaskClient) -> FlaskClient:
+    """A client of an empty collector, on each engine."""
+    return emptied
+
+
+def at(minute: int) -> str:
+    """A moment of the night of the incident."""
+    return f"2026-01-01T00:{minute:02}:00.000000Z"
+
+
+def made(name: str, checksum: str, code: str = "c1", *columns: str) -> JSON:
+    """An output with its checksum and the version of the code that made it."""
+    asset = {"assetVersion": "1", "codeVersion": code}
+    said = {"headwater_checksum": {"algorithm": "sha256", "value": checksum, "hashed": "file"}}
+    return dataset(name, headwater_assetVersion=asset, **said, **({"schema": schema(*columns)} if columns else {}))
+
+
+class Night:
+    """Runs, each with the next number and two minutes long."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        self.runs = 0
+
+    def send(self, *events: JSON) -> None:
+        for event in events:
+            assert self.client.post(f"{API}/lineage", data=raw(event)).status_code == 201
+
+    def run(self, minute: int, job: str, inputs: tuple[Any, ...], *outputs: Any, job_facets: JSON | None = None) -> str:
+        """A run that starts at a minute and completes in the next; returns its id."""
+        self.runs += 1
+        kinds = (("START", minute, ()), ("COMPLETE", minute + 1, outputs))
+        events = [
+            run_event(kind, at(when), run=self.runs, job=job, inputs=inputs, outputs=out, job_facets=job_facets)
+            for kind, when, out in kinds
+        ]
+        self.send(*events)
+        return str(events[0]["run"]["runId"])
+
+    def ask(self, path: str, **query: Any) -> Any:
+        return get(self.client, f"{API}{path}", **query)
+
+
+@pytest.fixture
+def night(client: FlaskClient) -> Night:
+    """raw → orders → report and mart, made once, and then raw and orders again."""
+    night = Night(client)
+    night.run(0, "load", (), made("raw", "aaaaaaaa"))
+    night.run(2, "clean", ("raw",), made("orders", "bbbbbbbb", "c1", "id", "price"))
+    night.run(4, "render", ("orders",), made("report", "cccccccc"))
+    night.run(5, "mart", ("orders",), made("mart", "dddddddd"))
+    night.run(10, "load", (), made("raw", "eeeeeeee"))
+    night.run(12, "clean", ("raw",), made("orders", "ffffffff", "c2", "id", "total"))
+    return night
+
+
+def names(nodes: list[JSON]) -> list[str]:
+    return [node["name"] for node in nodes]
+
+
+def test_bad_load_is_found_rebuilt_and_proven_mended(night: Night) -> None:
+    bad = "dataset:data:raw#sha256:aaaaaaaa"
+    touched = night.ask("/impact", nodeId=bad)
+    assert names(touched["versions"]) == ["raw", "orders", "mart", "report"]
+    assert [bool(one["supersededAt"]) for one in touched["versions"]] == [True, True, False, False]
+    assert [one["name"] for one in touched["rebuild"]] == ["mart", "render"]
+    assert night.ask("/impact/affected", nodeId="dataset:data:report", by=bad)["affected"] is True
+    stale = {one["name"]: one["since"] for one in night.ask("/staleness", nodeId="dataset:data:raw")["datasets"]}
+    assert stale == {"raw": None, "orders": None, "mart": at(13), "report": at(13)}
+
+    night.run(20, "render", ("orders",), made("report", "99999999"))
+    night.run(20, "mart", ("orders",), made("mart", "88888888"))
+    assert night.ask("/impact", nodeId=bad)["rebuild"] == []
+    mended = night.ask("/impact/affected", nodeId="dataset:data:report", by=bad)
+    assert (mended["affected"], mended["path"]) == (False, [])
+    assert night.ask("/staleness", nodeId="dataset:data:raw")["stale"] == 0
+    before = night.ask("/staleness", nodeId="dataset:data:raw", asOf=at(15))
+    assert before["stale"] == 2
+
+
+def test_provenance_tells_versions_runs_code_and_checksums(night: Night) -> None:
+    found = night.ask("/provenance", nodeId="dataset:data:report")
+    report, orders, source = found["versions"]
+    assert (report["checksum"], report["codeVersion"], report["codeEvidence"]) == ("sha256:cccccccc", "c1", "exact")
+    assert (orders["checksum"], orders["supersededAt"]) == ("sha256:bbbbbbbb", at(13))
+    assert (source["job"], source["createdAt"]) == ({"namespace": "jobs", "name": "load"}, at(1))
+    assert {(one["versionEvidence"], one["flowEvidence"]) for one in found["steps"]} == {("inferred", "declared")}
+
+
+def test_version_goes_by_each_of_its_names(night: Night) -> None:
+    first = night.ask("/provenance", nodeId="dataset:data:raw@" + at(5))["versions"][0]
+    names_of_it = [first["uuid"], first["runId"], "sha256:aaaaaaaa", "aaaaaaaa", "aaaaaa", "@" + at(5)]
+    for name in names_of_it:
+        assert night.ask("/provenance", nodeId=f"dataset:data:raw#{name}")["nodeId"] == first["id"], name
+
+
+def test_a_reading_that_names_its_version_is_exact(night: Night) -> None:
+    night.run(30, "audit", (made("raw", "aaaaaaaa"),), made("audited", "77777777"))
+    found = night.ask("/provenance", nodeId="dataset:data:audited")
+    assert [one["checksum"] for one in found["versions"]] == ["sha256:77777777", "sha256:aaaaaaaa"]
+    assert found["steps"][0]["versionEvidence"] == "exact"
+    assert "audited" in names(night.ask("/impact", nodeId="dataset:data:raw#aaaaaaaa")["versions"])
+    assert "audited" not in names(night.ask("/impact", nodeId="dataset:data:raw#eeeeeeee")["versions"])
+
+
+def test_a_bulk_job_makes_each_table_from_its_own_source_where_columns_say_so(night: Night) -> None:
+    tables = [f"t{number}" for number in range(10)]
+    outputs = [
+        dataset(
+            f"copy_{name}",
+            columnLineage={"fields": {"x": {"inputFields": [{"namespace": "data", "name": name, "field": "x"}]}}},
+        )
+        for name in tables
+    ]
+    night.run(30, "bulk", tuple(tables), *outputs)
+    for name in tables:
+        found = night.ask("/provenance", nodeId=f"dataset:data:copy_{name}")
+        assert [(one["origin"], one["flowEvidence"]) for one in found["steps"]] == [(f"dataset:data:{name}", "column")]
+
+
+def test_source_that_nobody_writes_has_an_impact_too(night: Night) -> None:
+    night.run(30, "enrich", ("weather", "raw"), made("enriched", "13131313"))
+    assert night.ask("/provenance", nodeId="dataset:data:weather")["steps"] == []
+    found = night.ask("/impact", nodeId="dataset:data:weather")
+    assert (found["nodeId"], names(found["versions"])) == ("dataset:data:weather", ["weather", "enriched"])
+    query = {"nodeId": "dataset:data:enriched", "by": "dataset:data:weather"}
+    assert night.ask("/impact/affected", **query)["affected"] is True
+
+
+def test_two_clocks(night: Night) -> None:
+    before = isoformat(time_ns() // 1_000)
+    night.run(6, "late", ("raw",), made("late", "66666666"))  # it happened long ago, and is told now
+    assert "late" in names(night.ask("/lineage/downstream", nodeId="dataset:data:raw", asOf=at(8))["nodes"])
+    known = night.ask("/lineage/downstream", nodeId="dataset:data:raw", asOf=at(8), knownAt=before)["nodes"]
+    assert "late" not in names(known) and "report" in names(known)
+    assert names(night.ask("/lineage/downstream", nodeId="dataset:data:raw", asOf=at(3))["nodes"]) == [
+        "raw",
+        "orders",
+        "clean",
+    ]
+    then = night.ask("/lineage", nodeId="dataset:data:orders", asOf=at(8))["graph"]
+    orders = next(node for node in then if node["id"] == "dataset:data:orders")["data"]
+    assert [column["name"] for column in orders["fields"]] == ["id", "price"]
+    diagram = get_text(night.client, f"{API}/lineage/diagram.mmd", nodeId="dataset:data:raw", asOf=at(3))
+    assert "orders" in diagram and "report" not in diagram
+
+
+def test_difference_tells_versions_schemas_and_code(night: Night) -> None:
+    sql = {"sql": facet(query="select 2")}
+    night.run(14, "render", ("orders", "raw"), made("report", "12121212"), job_facets=sql)
+    found = night.ask("/lineage/diff", nodeId="dataset:data:raw", **{"from": at(9), "to": at(20)})
+    changes = {one["id"]: one for one in found["nodes"]["changed"]}
+    orders = changes["dataset:data:orders"]
+    assert orders["code"] == {"from": "c1", "to": "c2", "evidence": "exact"}
+    assert orders["schema"] == {"added": ["total"], "removed": ["price"], "changed": []}
+    assert changes["job:jobs:render"]["code"]["to"].startswith("sql:")
+    assert found["edges"]["added"] == [{"origin": "dataset:data:raw", "destination": "job:jobs:render"}]
+    early = night.ask("/lineage/diff", nodeId="dataset:data:report", **{"from": at(3), "to": at(9)})
+    assert {"dataset:data:report", "job:jobs:render"} <= set(early["nodes"]["added"])
+
+
+def test_what_is_not_reproducible_and_what_was_made_for_nothing(night: Night) -> None:
+    source = made("raw", "eeeeeeee")
+    night.run(30, "clean", (source,), made("orders", "abababab", "c2"))
+    night.run(32, "load", (), made("raw", "eeeeeeee"))
+    found = night.ask("/reproducibility")
+    (one,) = found["unreproducible"]
+    assert (one["job"]["name"], one["dataset"], one["codeVersion"]) == ("clean", "dataset:data:orders", "c2")
+    assert [run["checksum"] for run in one["runs"]] == ["sha256:ffffffff", "sha256:abababab"]
+    assert [(again["dataset"], again["checksum"]) for again in found["noops"]] == [
+        ("dataset:data:raw", "sha256:eeeeeeee")
+    ]
+    assert night.ask("/reproducibility", nodeId="job:jobs:load")["unreproducible"] == []
+
+
+def test_description_of_a_dataset_makes_nothing_stale(night: Night) -> None:
+    night.send(dataset_event(dataset("orders", documentation={"description": "cleaned"}), at(40)))
+    night.run(20, "render", ("orders",), made("report", "99999999"))
+    states = {one["name"]: one["stale"] for one in night.ask("/staleness", nodeId="dataset:data:report")["datasets"]}
+    assert states == {"report": False}
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/provenance", {"nodeId": "dataset:data:report"}),
+        ("/impact", {"nodeId": "dataset:data:raw#aaaaaa"}),
+        ("/staleness", {"nodeId": "dataset:data:raw"}),
+        ("/lineage/diff", {"nodeId": "dataset:data:orders", "from": at(3), "to": at(20)}),
+    ],
+)
+def test_every_answer_can_be_drawn(night: Night, path: str, query: JSON) -> None:
+    mermaid = get_text(night.client, API + path, format="mermaid", **query)
+    (parsed,) = parse_all([mermaid])
+    assert len(parsed.nodes) >= 3
+    assert get_text(night.client, API + path, format="dot", **query).startswith("digraph")
+    assert get_text(night.client, API + path, format="svg", **query).lstrip().startswith(("<?xml", "<svg"))
+
+
+def test_provenance_is_w3c_prov(night: Night) -> None:
+    found = night.ask("/provenance", nodeId="dataset:data:report", format="prov")
+    document = ProvDocument.deserialize(content=json.dumps(found))
+    kinds = [type(record).__name__ for record in document.get_records()]
+    assert kinds.count("ProvEntity") == kinds.count("ProvActivity") == kinds.count("ProvGeneration") == 3
+    assert kinds.count("ProvDerivation") == kinds.count("ProvUsage") == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "message"),
+    [
+        ("/provenance", {"nodeId": "dataset:data:orders#nope"}, 404, "has no version 'nope'"),
+        ("/provenance", {"nodeId": "dataset:data:nothing"}, 404, "Dataset 'nothing' not found."),
+        ("/provenance", {"nodeId": "dataset:data:orders@2025-01-01T00:00:00Z"}, 404, "had no version at"),
+        ("/provenance", {"nodeId": "dataset:data:orders#@yesterday"}, 400, "is not an ISO-8601 time"),
+        ("/provenance", {"nodeId": "job:jobs:load"}, 400, "is not asked for here"),
+        ("/provenance", {"nodeId": "dataset:data:orders", "asOf": "soon"}, 400, "asOf"),
+        ("/provenance", {"nodeId": "dataset:data:orders", "asOf": at(1)}, 404, "Nothing was known of 'orders'"),
+        ("/provenance", {"nodeId": "dataset:data:orders", "depth": -1}, 400, "depth"),
+        ("/impact", {"nodeId": "dataset:data:orders", "limit": 0}, 400, "limit"),
+        ("/impact/affected", {"nodeId": "dataset:data:orders"}, 400, "by"),
+        ("/impact/affected", {"nodeId": "dataset:data:orders", "by": "dataset:data:x"}, 404, "not found"),
+        ("/staleness", {"nodeId": "job:jobs:load"}, 400, "is not asked for here"),
+        (
+            "/staleness",
+            {"nodeId": "dataset:data:raw", "asOf": "2020-01-01T00:00:00Z"},
+            404,
+            "Nothing was known of 'raw'",
+        ),
+        ("/lineage", {"nodeId": "dataset:data:raw", "knownAt": "2020-01-01T00:00:00Z"}, 404, "Nothing was known"),
+        ("/lineage/diff", {"nodeId": "dataset:data:raw"}, 400, "from"),
+        ("/lineage/diff", {"nodeId": "dataset:data:raw", "from": "x"}, 400, "from"),
+        ("/reproducibility", {"nodeId": "run:1"}, 400, "is not asked for here"),
+        ("/reproducibility", {"limit": 10**9}, 400, "limit"),
+    ],
+)
+def test_bad_input_is_told(night: Night, path: str, query: JSON, status: int, message: str) -> None:
+    response = night.client.get(API + path, query_string=query)
+    assert response.status_code == status, response.text
+    assert response.json is not None and response.json["code"] == status
+    assert message in response.json["message"]
+
+
+def test_enormous_answer_is_cut_and_says_how_to_narrow_it(night: Night) -> None:
+    found = night.ask("/impact", nodeId="dataset:data:raw#aaaaaa", limit=2)
+    assert (len(found["versions"]), found["truncated"]) == (2, True)
+    assert found["missing"] >= 1 and "smaller depth" in found["note"]
