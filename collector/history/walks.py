@@ -85,11 +85,11 @@ def downstream(versions: Versions, start: Made, depth: int, limit: int) -> Versi
 def path_between(versions: Versions, origin: Made, destination: Version, limit: int) -> list[Made] | None:
     """A shortest chain of versions from ``origin`` to ``destination``; None: the one did not go into the other.
 
-    Walks up from the destination and leaves out what was written before the origin was. Looks at ``limit`` versions at
-    most; raises LookupError where that is not enough to know.
+    Walks up from the destination until it meets the origin. Looks at ``limit`` versions at most; raises LookupError
+    where that is not enough to know. What is older than the origin is looked at too: a run that names the version that
+    it read may have written before that one was told.
     """
     flows = Flows(versions.connection)
-    since_us = origin.at_us if isinstance(origin, Version) else -EVER
     came_to: dict[Made, Version | None] = {destination: None}
     level = [destination]
     while level and origin not in came_to:
@@ -98,7 +98,7 @@ def path_between(versions: Versions, origin: Made, destination: Version, limit: 
         new: list[Version] = []
         for step in _made_from(versions, flows, level):
             one = step.origin
-            if one in came_to or not (one == origin or (isinstance(one, Version) and one.at_us >= since_us)):
+            if one in came_to:
                 continue
             came_to[one] = step.destination
             if isinstance(one, Version):

@@ -14,6 +14,7 @@ from collector.store.engines import writing
 from collector.store.rows import rows_of
 from collector.tables import store_fact
 from tests.collector.databases import postgresql_database
+from tests.collector.patience import PatientClient
 from tests.collector.stores import clear
 from tests.conftest import ENGINES
 from tests.e2e.servers import running_collector
@@ -31,6 +32,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def _client(database: str) -> Iterator[FlaskClient]:
     app = create_app(database, TESTING=True)
+    app.test_client_class = PatientClient
     yield app.test_client()
     held = app.extensions[EXTENSION]
     held.writer.close()

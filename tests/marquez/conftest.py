@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from flask import Flask
 
+from tests.collector.patience import PatientClient
 from tests.marquez.scenario import Call
 
 
 @pytest.fixture
-def call(client: FlaskClient) -> Call:
+def call(app: Flask) -> Call:
     """A call of the API below ``/api/v1``: status and JSON."""
+    app.test_client_class = PatientClient
+    client = app.test_client()
 
     def calling(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         answer = client.open(f"/api/v1{path}", method=method, json=body)
