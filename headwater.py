@@ -1,21 +1,24 @@
 """The command line: one group of commands, each imported when it is called.
 
-A command is a thin shell over a Python method; what all of them share is here: how a failure is told, and what a
-collector's address looks like. Only click is imported, so that help comes at once.
+A command is a thin shell over a Python method; what all of them share is here: how a failure is told, what a
+collector's address looks like, and how one is asked. Only click is imported, so that help comes at once.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from lineage.errors import HeadwaterError
+
+if TYPE_CHECKING:
+    import requests
 
 #: Each command's place and short help, in the order of a newcomer's needs. A test holds the help to the command's own.
 COMMANDS = {
@@ -127,6 +130,33 @@ def connection_trouble(error: BaseException) -> str:
     while inner := error.__cause__ or error.__context__:
         error = inner
     return (getattr(error, "strerror", None) or str(error))[:200]
+
+
+class CollectorFailed(HeadwaterError):
+    """A collector that cannot be reached, or does not answer as one."""
+
+
+def fetch(collector: str, path: str, query: Mapping[str, Any], connect: float, answer: float) -> requests.Response:
+    """The answer to ``GET /api/v1{path}`` of the collector at a URL, whatever its status.
+
+    ``connect`` and ``answer`` are the seconds to wait for each; ``OPENLINEAGE_API_KEY`` goes with it. Raises
+    CollectorFailed where nothing answers.
+    """
+    import requests
+
+    key = os.environ.get("OPENLINEAGE_API_KEY")
+    try:
+        return requests.get(
+            f"{collector}/api/v1{path}",
+            params=dict(query),
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=(connect, answer),
+        )
+    except requests.RequestException as error:
+        raise CollectorFailed(
+            f"{collector} cannot be reached ({connection_trouble(error)}). Does a collector run there? Start one: "
+            "headwater serve"
+        ) from error
 
 
 def printable(text: str) -> str:

@@ -15,12 +15,13 @@ from collector.documents.datasets import dataset_names, newest_versions, transfo
 from collector.documents.versions import job_versions
 from collector.edges import column_origins
 from collector.errors import NotFound
-from collector.facets import SchemaField, TableSchema
+from collector.facets import TableSchema, flat_columns
 from collector.flow import FlowWalk, columns_derived_of, columns_known, walk_columns
+from collector.history.uses import facet_bodies
 from collector.lookup import Found, find_node
-from collector.packing import decompress, unpack_facets
+from collector.packing import unpack_facets
 from collector.tables import OUTPUT
-from collector.versions import version_key
+from collector.versions import version_key, version_uuid
 from collector.walk import Direction, among
 from lineage.nodes import NodeKind, field_node
 
@@ -129,15 +130,9 @@ def _types(connection: Connection, datasets: Iterable[int]) -> dict[Column, str 
     found: dict[Column, str | None] = {}
     for dataset, packed in rows:
         schema = bodies.get(packed, "schema", TableSchema)
-        _add_types(found, dataset, "", (schema.fields if schema else None) or ())
+        for name, kind in flat_columns(schema.fields if schema else None):
+            found.setdefault((dataset, keys.clean_name(name, keys.FIELD_BYTES)), kind)
     return found
-
-
-def _add_types(found: dict[Column, str | None], dataset: int, prefix: str, columns: Iterable[SchemaField]) -> None:
-    for column in columns:
-        name = keys.clean_name(prefix + column.name, keys.FIELD_BYTES)
-        found.setdefault((dataset, name), column.type)
-        _add_types(found, dataset, f"{prefix}{column.name}.", column.fields or ())
 
 
 def _columns_of_job(connection: Connection, job: int) -> list[Column]:
@@ -164,7 +159,7 @@ def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list
             run_key = version_key(start.id, uuid.UUID(version).bytes)
         except ValueError:
             run_key = None
-    u, r, d, b = tables.run_dataset.c, tables.run.c, tables.dataset, tables.facet_body.c
+    u, r, d = tables.run_dataset.c, tables.run.c, tables.dataset
     query = (
         select(d.c.canonical_id, u.facets)
         .select_from(tables.run)
@@ -180,12 +175,8 @@ def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list
     if not written:
         raise NotFound(f"{title} '{version}' not found.")
     ids = {facets["columnLineage"][2] for _, facets in written if "columnLineage" in facets}
-    raw = {
-        i: decompress(body) for i, body in connection.execute(select(b.id, b.body).where(among(connection, b.id, ids)))
-    }
+    raw = facet_bodies(connection, ids)
     told: dict[Column, list[tuple[Column, str]]] = defaultdict(list)
-    from collector.versions import version_uuid
-
     versions = {dataset: version_uuid(dataset, run_key or b"") for dataset, _ in written}
     origins = {
         dataset: column_origins(raw[facets["columnLineage"][2]])

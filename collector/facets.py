@@ -5,7 +5,7 @@ A known facet with a wrong type says nothing here and is kept as it came: a prod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TypeVar
 
@@ -133,6 +133,13 @@ class TableSchema(msgspec.Struct):
 
 T = TypeVar("T")
 _decoders: dict[type, msgspec.json.Decoder] = {}
+
+
+def flat_columns(columns: Iterable[SchemaField] | None, prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    """(name, type) of each column of a schema, those within others after them and named ``outer.inner``."""
+    for column in columns or ():
+        yield prefix + column.name, column.type
+        yield from flat_columns(column.fields, f"{prefix}{column.name}.")
 
 
 def read(raw: bytes, kind: type[T]) -> T | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response
@@ -22,6 +23,9 @@ from collector.history.prov import to_prov
 from collector.history.reproducibility import reproducibility
 from collector.lineage_graph import Granularity, Question
 from collector.walk import Direction
+from lineage.graph import Graph
+
+JSON = dict[str, Any]
 
 blueprint = Blueprint("history", __name__, url_prefix="/api/v1", description="Lineage by version and by time")
 
@@ -225,7 +229,7 @@ def get_provenance(query: dict[str, Any]) -> Response:
         )
     if query["format"] == "prov":
         return json_response(to_prov(found))
-    return json_response(found) if query["format"] == "json" else drawn(query["format"], answers.as_graph(found))
+    return _shown(query["format"], found, answers.as_graph)
 
 
 @blueprint.route("/impact")
@@ -236,7 +240,7 @@ def get_impact(query: dict[str, Any]) -> Response:
     """Every version that was made from it, directly or not, and the jobs to run again to be rid of it."""
     with reader() as connection:
         found = answers.impact(connection, query["nodeId"], moment_of(connection, query), query["depth"], _limit(query))
-    return json_response(found) if query["format"] == "json" else drawn(query["format"], answers.as_graph(found))
+    return _shown(query["format"], found, answers.as_graph)
 
 
 @blueprint.route("/impact/affected")
@@ -261,7 +265,7 @@ def get_staleness(query: dict[str, Any]) -> Response:
         then = moment_of(connection, query)
         with graph_at(connection, then, query["nodeId"], depth=query["depth"], limit=_limit(query)) as graph:
             found = stale.staleness(connection, graph, query["nodeId"], then, query["depth"], _limit(query))
-    return json_response(found) if query["format"] == "json" else drawn(query["format"], stale.as_graph(found))
+    return _shown(query["format"], found, stale.as_graph)
 
 
 @blueprint.route("/lineage/diff")
@@ -280,7 +284,7 @@ def get_difference(query: dict[str, Any]) -> Response:
         )
         question = Question(query["nodeId"], query["direction"], query["depth"], query["granularity"], _limit(query))
         found, graph = difference(connection, question, before, after)
-    return json_response(found) if query["format"] == "json" else drawn(query["format"], graph)
+    return _shown(query["format"], found, lambda _: graph)
 
 
 @blueprint.route("/reproducibility")
@@ -294,6 +298,11 @@ def get_reproducibility(query: dict[str, Any]) -> Response:
     with reader() as connection:
         then = moment_of(connection, query)
         return json_response(reproducibility(connection, query["nodeId"], then, query["limit"]))
+
+
+def _shown(form: str, found: JSON, graph_of: Callable[[JSON], Graph]) -> Response:
+    """The answer as JSON, or drawn."""
+    return json_response(found) if form == "json" else drawn(form, graph_of(found))
 
 
 def _limit(query: dict[str, Any]) -> int:

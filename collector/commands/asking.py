@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from collector.commands.store import DATABASE, opened
-from headwater import COLLECTOR, connection_trouble
+from headwater import COLLECTOR, CollectorFailed, fetch
 from lineage.appearance import shorten
 from lineage.errors import HeadwaterError
 from lineage.nodes import NodeKind
@@ -31,10 +30,6 @@ MAX_CANDIDATES = 1_000  # that a search gives at once
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _PREFIXES = tuple(f"{kind.value}:" for kind in NodeKind if kind is not NodeKind.NAMESPACE)
-
-
-class CollectorFailed(HeadwaterError):
-    """A collector that cannot be reached, or does not answer as one."""
 
 
 class NotKnown(HeadwaterError):
@@ -57,21 +52,7 @@ class OverHttp:
         self.where = url
 
     def get(self, path: str, query: Query) -> tuple[int, str]:
-        import requests
-
-        key = os.environ.get("OPENLINEAGE_API_KEY")
-        try:
-            answer = requests.get(
-                f"{self.where}/api/v1{path}",
-                params=dict(query),
-                headers={"Authorization": f"Bearer {key}"} if key else {},
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-            )
-        except requests.RequestException as error:
-            raise CollectorFailed(
-                f"{self.where} cannot be reached ({connection_trouble(error)}). Does a collector run there? Start one: "
-                "headwater serve"
-            ) from error
+        answer = fetch(self.where, path, query, CONNECT_SECONDS, ANSWER_SECONDS)
         answer.encoding = "utf-8"
         return answer.status_code, answer.text
 

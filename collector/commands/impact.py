@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from collector.commands.asking import Asker, NotKnown, Query, ask, ask_text, asks, format_option, node_id
-from collector.commands.questions import graph_of_path, print_answer, print_versions
+from collector.commands.asking import Asker, NotKnown, Query, ask, asks, format_option, node_id
+from collector.commands.questions import graph_of_path, print_answer, print_found, print_versions
 from headwater import examples
 
 JSON = dict[str, Any]
@@ -84,19 +84,15 @@ def impact(
 
 def _print_impact(asker: Asker, query: Query, node: str, format_: str) -> bool:
     asked = {**query, "nodeId": node_id(asker, node)}
-    text = ask_text(asker, "/impact", asked)
-    found: JSON = json.loads(text)
-    if format_ == "mermaid":
-        print_answer(ask_text(asker, "/impact", {**asked, "format": format_}))
-    elif format_ == "json":
-        print_answer(text)
-    else:
-        from collector.commands.printing import say_cut
+    return len(print_found(asker, "/impact", asked, format_, _print_table)["versions"]) > 1
 
-        print_versions(found)
-        _print_rebuild(found)
-        say_cut(found)
-    return len(found["versions"]) > 1
+
+def _print_table(found: JSON) -> None:
+    from collector.commands.printing import say_cut
+
+    print_versions(found)
+    _print_rebuild(found)
+    say_cut(found)
 
 
 def _print_rebuild(found: JSON) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -72,14 +72,7 @@ def stale(asker: Asker, query: Query, node: str, format_: str, exit_code: bool) 
     One is stale when an input of its newest version has other content now than when it was read, or is stale itself.
     """
     asked = {**query, "nodeId": node_id(asker, node)}
-    text = ask_text(asker, "/staleness", asked)
-    found: JSON = json.loads(text)
-    if format_ == "mermaid":
-        print_answer(ask_text(asker, "/staleness", {**asked, "format": format_}))
-    elif format_ == "json":
-        print_answer(text)
-    else:
-        _print_staleness(found)
+    found = print_found(asker, "/staleness", asked, format_, _print_staleness)
     if exit_code and found["stale"]:
         raise SystemExit(1)
 
@@ -111,6 +104,19 @@ def paths(asker: Asker, query: Query, origin: str, destination: str, granularity
         print_answer(ask_text(asker, "/lineage/paths", {**asked, "format": format_}))
         return
     _print_paths(ask(asker, "/lineage/paths", asked))
+
+
+def print_found(asker: Asker, path: str, asked: Query, format_: str, print_table: Callable[[JSON], None]) -> JSON:
+    """Ask and print; returns the answer, which an exit code may hang on, whatever was printed."""
+    text = ask_text(asker, path, asked)
+    found: JSON = json.loads(text)
+    if format_ == "mermaid":
+        print_answer(ask_text(asker, path, {**asked, "format": format_}))
+    elif format_ == "json":
+        print_answer(text)
+    else:
+        print_table(found)
+    return found
 
 
 def print_answer(text: str) -> None:

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, select
 
 from collector import keys, tables
 from collector.errors import NotFound
-from collector.facets import SchemaField, TableSchema, read
+from collector.facets import TableSchema, flat_columns, read
 from collector.history.answers import Named, code_versions
 from collector.history.moment import Moment
 from collector.history.past import graph_at
-from collector.history.uses import CODE, Body, Run
+from collector.history.uses import CODE, Body, Run, facet_bodies
 from collector.history.versions import versions_at
 from collector.lineage_graph import Question, diagram
-from collector.packing import decompress, unpack_facets
+from collector.packing import unpack_facets
 from collector.walk import among
 from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind
@@ -132,32 +132,16 @@ def _codes_of_jobs(connection: Connection, jobs: list[Node]) -> dict[str, Code]:
 
 def _schemas(connection: Connection, datasets: Any) -> dict[int, dict[str, str | None]]:
     """The columns of each dataset by its newest ``schema`` facet under any of its names: two statements."""
-    d, b = tables.dataset.c, tables.facet_body.c
+    d = tables.dataset.c
     newest: dict[int, tuple[int, int, int]] = {}
     query = select(d.canonical_id, d.facets).where(among(connection, d.canonical_id, datasets))
     for dataset, packed in connection.execute(query):
         entry = unpack_facets(packed).get("schema")
         if entry is not None:
             newest[dataset] = max(entry, newest.get(dataset, entry))
-    ids = {body for _, _, body in newest.values()}
-    raw = {
-        one: decompress(body)
-        for one, body in connection.execute(select(b.id, b.body).where(among(connection, b.id, ids)))
-    }
-    found: dict[int, dict[str, str | None]] = {}
-    for dataset, (_, _, body) in newest.items():
-        schema = read(raw[body], TableSchema)
-        columns: dict[str, str | None] = {}
-        _add_columns(columns, "", (schema.fields if schema else None) or ())
-        found[dataset] = columns
-    return found
-
-
-def _add_columns(found: dict[str, str | None], prefix: str, columns: Any) -> None:
-    one: SchemaField
-    for one in columns:
-        found[prefix + one.name] = one.type
-        _add_columns(found, f"{prefix}{one.name}.", one.fields or ())
+    raw = facet_bodies(connection, {body for _, _, body in newest.values()})
+    schemas = {dataset: read(raw[body], TableSchema) for dataset, (_, _, body) in newest.items()}
+    return {dataset: dict(flat_columns(schema.fields if schema else None)) for dataset, schema in schemas.items()}
 
 
 def _change(old: Side, new: Side, one: str) -> JSON:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import requests
 
-from headwater import connection_trouble
+from headwater import CollectorFailed, fetch
 from lineage.errors import HeadwaterError, UnknownNode
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 #: Marquez's words for a node; any other 404 is about the path, so about the address.
 _NODE_NOT_FOUND = re.compile(r"(Dataset|Job|Field|Run) '.*' not found\.", re.DOTALL)
-
-
-class CollectorFailed(HeadwaterError):
-    """A collector that cannot be reached, or does not answer as one."""
 
 
 class Refused(HeadwaterError):
@@ -58,19 +53,7 @@ def fetch_diagram(
         "format": format,
         "layout": layout,
     }
-    key = os.environ.get("OPENLINEAGE_API_KEY")
-    try:
-        answer = requests.get(
-            f"{collector}/api/v1/lineage/diagram",
-            params=query,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-        )
-    except requests.RequestException as error:
-        raise CollectorFailed(
-            f"{collector} cannot be reached ({connection_trouble(error)}). Does a collector run there? Start one: "
-            "headwater serve"
-        ) from error
+    answer = fetch(collector, "/lineage/diagram", query, CONNECT_SECONDS, ANSWER_SECONDS)
     if answer.status_code == 200:
         answer.encoding = "utf-8"
         return answer.text
