@@ -29,7 +29,9 @@ _FORMS = (
 # What namespaces that hold ':' look like (OpenLineage, Naming.md): a scheme with one or more hosts, each with or
 # without a port ('kafka://a:9092,b:9092', 'sqlserver://h:1433;database=d', 'jdbc:…'), or an ARN's first five parts.
 # The quantifiers are possessive: ids come from anyone, and backtracking would take quadratic time on long ones.
-_HOST = r"(?:\[[0-9A-Za-z:.%]*+\]|[^:,/;]*+)(?::\d++(?=[:,/;]))?+"
+# The port is an atomic group: where a possessive one (`(…)?+`) fails midway, Debian 12's Python 3.11.2 keeps what had
+# matched.
+_HOST = r"(?:\[[0-9A-Za-z:.%]*+\]|[^:,/;]*+)(?>(?::\d++(?=[:,/;]))?)"
 _NAMESPACE = re.compile(
     rf"(?:[A-Za-z][\w.+-]*+:)?[A-Za-z][\w.+-]*+://{_HOST}(?:,{_HOST})*+[^:]*+(?=:)|arn(?::[^:]*+){{4}}(?=:)"
 )
