@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,6 +27,13 @@ DESCRIBED = 0  # the "job" of column edges that a DatasetEvent gave
 Uses = dict[tuple[int, int], FacetSet]  # (direction, dataset id) → its facets
 
 
+class Known(NamedTuple):
+    """What a commit knows of the store already, so that it need not be loaded again."""
+
+    uses: dict[int, Uses]  # all that some runs read and write, by run id
+    canonical: dict[int, int]  # of some datasets
+
+
 def load_jobs(rows: Rows, wanted: Collection[int], jobs: dict[int, JobFacts]) -> None:
     """Add those of the ``wanted`` jobs to ``jobs`` that it lacks."""
     for row in rows.load(tables.job, "id", set(wanted) - jobs.keys()):
@@ -33,17 +41,22 @@ def load_jobs(rows: Rows, wanted: Collection[int], jobs: dict[int, JobFacts]) ->
 
 
 def refresh_edges(
-    rows: Rows, jobs: dict[int, JobFacts], described: Collection[int], stated: Iterable[tuple[int, int, int]]
+    rows: Rows,
+    jobs: dict[int, JobFacts],
+    described: Collection[int],
+    stated: Iterable[tuple[int, int, int]],
+    known: Known,
 ) -> None:
     """Make the edges of ``jobs`` anew, and the column edges of the ``described`` datasets.
 
     ``jobs`` are the touched jobs of this commit, with their newest runs; ``stated`` are the (job, direction, dataset)
     that statements add. Nothing is written where nothing changed.
     """
-    uses = _current_uses(rows, jobs.values())
+    uses = _current_uses(rows, jobs.values(), known.uses)
     for job_id, direction, dataset in stated:
         uses[job_id].setdefault((direction, dataset), {})
-    canonical = _canonical(rows, {dataset for sides in uses.values() for _, dataset in sides} | set(described))
+    datasets = {dataset for sides in uses.values() for _, dataset in sides}.union(described)
+    canonical = known.canonical | _canonical(rows, datasets - known.canonical.keys())
     wanted = _wanted_edges(uses, canonical)
     stored = {row[:3]: row for row in rows.load(tables.edge, "job_id", jobs)}
     gone = [key for key in stored if key not in wanted]
@@ -65,7 +78,7 @@ def refresh_edges(
     _put_column_edges(rows, fresh)
 
 
-def _current_uses(rows: Rows, jobs: Iterable[JobFacts]) -> dict[int, Uses]:
+def _current_uses(rows: Rows, jobs: Iterable[JobFacts], known: dict[int, Uses]) -> dict[int, Uses]:
     """What each job reads and writes now, by job id."""
     uses: dict[int, Uses] = {}
     readers: dict[int, list[int]] = defaultdict(list)
@@ -85,11 +98,15 @@ def _current_uses(rows: Rows, jobs: Iterable[JobFacts]) -> dict[int, Uses]:
             declaring.append(job.id)
     by_direction = {INPUT: readers, OUTPUT: writers}
     columns = ("run", "direction", "dataset_id", "facets")
-    for run, direction, dataset, packed in rows.load(
-        tables.run_dataset, "run", readers.keys() | writers.keys(), columns
-    ):
+    runs = readers.keys() | writers.keys()
+    sides = [
+        (run, direction, dataset, unpack_facets(packed))
+        for run, direction, dataset, packed in rows.load(tables.run_dataset, "run", runs - known.keys(), columns)
+    ]
+    sides += [(run, *side, facets) for run in runs & known.keys() for side, facets in known[run].items()]
+    for run, direction, dataset, facets in sides:
         for job_id in by_direction[direction].get(run, ()):
-            uses[job_id][direction, dataset] = unpack_facets(packed)
+            uses[job_id][direction, dataset] = facets
     has_run = {INPUT: {j for js in readers.values() for j in js}, OUTPUT: {j for js in writers.values() for j in js}}
     for job_id, direction, dataset, packed in rows.load(tables.declared_dataset, "job_id", declaring):
         if job_id not in has_run[direction] and dataset:

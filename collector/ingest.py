@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from collector import keys, tables
 from collector.decode import Event
 from collector.delivery import put_deliveries
-from collector.edges import DESCRIBED, load_jobs, refresh_edges
+from collector.edges import DESCRIBED, Known, Uses, load_jobs, refresh_edges
 from collector.errors import RefusedEvent
 from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, earliest, facet_entries, merge_facets
 from collector.names import refresh_names
@@ -101,6 +101,7 @@ def ingest(connection: Connection, prepared: Prepared, memory: Memory, received_
 
 
 def _ingest(rows: Rows, prepared: Prepared, memory: Memory, received_us: int | None) -> int:
+    _foresee(rows, prepared.facts)
     (epoch, next_event, next_body, next_run, memory.has_statements) = rows.fetch(
         "SELECT COALESCE((SELECT value FROM store_fact WHERE name = 'epoch'), 0), "
         "COALESCE((SELECT MAX(id) FROM event), 0), COALESCE((SELECT MAX(id) FROM facet_body), 0), "
@@ -127,6 +128,16 @@ def _ingest(rows: Rows, prepared: Prepared, memory: Memory, received_us: int | N
     return len(new)
 
 
+def _foresee(rows: Rows, facts: Facts) -> None:
+    """The loads of ``merge`` whose keys the events themselves give."""
+    rows.foresee(
+        (tables.dataset, "id", facts.datasets),
+        (tables.run, "run_key", facts.runs),
+        (tables.job, "id", facts.jobs),
+        (tables.edge, "job_id", () if facts.aliases else facts.jobs),  # names may take edges away
+    )
+
+
 def apply(
     rows: Rows, facts: Facts, memory: Memory, events: Sequence[tuple[int, Event]], next_body: int, next_run: int
 ) -> None:
@@ -145,10 +156,10 @@ def merge(
     """``apply`` but for search and deliveries; returns the datasets and jobs whose words are new to search."""
     body_ids = _name_bodies(rows, facts, memory, next_body)
     put_registry(rows, facts.registry, memory.names)
-    reworded_datasets = _put_datasets(rows, facts)
+    reworded_datasets, canonical = _put_datasets(rows, facts)
     runs, touched, moved_back = _put_runs(rows, facts, next_run)
     run_ids = {run.run_key: run_id for run_id, run in runs.items()}
-    _put_uses(rows, facts, runs, run_ids)
+    uses = _put_uses(rows, facts, runs, run_ids, next_run)
     _put_statements(rows, facts, run_ids, body_ids)
     _put_event_ids(rows, events, run_ids)
     rows.add(tables.job_dataset, memory.new_pairs(facts.ever))
@@ -167,7 +178,7 @@ def merge(
     if memory.has_statements or facts.statements or facts.declared or described:
         load_jobs(rows, refresh_statements(rows, jobs, described), jobs)
         sides.extend(stated_sides(rows, jobs))
-    refresh_edges(rows, jobs, described, sides)
+    refresh_edges(rows, jobs, described, sides, Known(uses, {} if facts.aliases else canonical))
     _put_jobs(rows, jobs, before)
     return reworded_datasets, reworded_jobs
 
@@ -206,11 +217,12 @@ def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> di
 # --- things by name --------------------------------------------------------------------------------------------------
 
 
-def _put_datasets(rows: Rows, facts: Facts) -> list[DatasetFacts]:
-    """Returns those whose words are new to search."""
+def _put_datasets(rows: Rows, facts: Facts) -> tuple[list[DatasetFacts], dict[int, int]]:
+    """Returns those whose words are new to search, and the canonical id of each by its id."""
     new = dict(facts.datasets)
     reworded: list[DatasetFacts] = []
     changed: list[tuple[Row, Row]] = []
+    canonical = {one.id: one.canonical_id for one in facts.datasets.values()}
     for row in rows.load(tables.dataset, "id", facts.datasets):
         stored = facts_of(DatasetFacts, row)
         incoming = new.pop(stored.id)
@@ -218,10 +230,11 @@ def _put_datasets(rows: Rows, facts: Facts) -> list[DatasetFacts]:
         if is_reworded(stored.facets, incoming.facets):
             reworded.append(stored)
         stored.merge(incoming)
+        canonical[stored.id] = stored.canonical_id
         changed.append((row, row_of(stored)))
     rows.replace(tables.dataset, [pair for pair in changed if pair[0] != pair[1]])
     rows.add(tables.dataset, [row_of(facts) for facts in new.values()])
-    return [*reworded, *new.values()]
+    return [*reworded, *new.values()], canonical
 
 
 def _merge_jobs(
@@ -289,7 +302,10 @@ def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFac
     return runs, touched, moved_back
 
 
-def _put_uses(rows: Rows, facts: Facts, runs: dict[int, RunFacts], run_ids: dict[bytes, int]) -> None:
+def _put_uses(
+    rows: Rows, facts: Facts, runs: dict[int, RunFacts], run_ids: dict[bytes, int], next_run: int
+) -> dict[int, Uses]:
+    """Returns all that each run reads and writes that this commit says anything about, by the run's id."""
     uses = {
         (run_ids[run_key], direction, dataset_id): use
         for run_key, sides in facts.uses.items()
@@ -298,18 +314,23 @@ def _put_uses(rows: Rows, facts: Facts, runs: dict[int, RunFacts], run_ids: dict
     changed: list[tuple[Row, Row]] = []
     # a COMPLETE writes what was announced before it, too
     completed = {run_ids[key] for key, run in facts.runs.items() if run.completed_us is not None}
-    for row in rows.load(tables.run_dataset, "run", completed.union(run for run, _, _ in uses)):
+    touched = completed.union(run for run, _, _ in uses)
+    found: dict[int, Uses] = {run: {} for run in touched}
+    for row in rows.load(tables.run_dataset, "run", [run for run in touched if run < next_run]):
         incoming = uses.pop(row[:3], None)
+        stored = facts_of(UseFacts, row[3:])
+        found[row[0]][row[1:3]] = stored.facets
         if incoming is not None or (row[1] == OUTPUT and row[0] in completed):
-            stored = facts_of(UseFacts, row[3:])
             if incoming is not None:
                 stored.merge(incoming)
             _write(stored, row[1], runs[row[0]])
             changed.append((row, (*row[:3], *row_of(stored))))
-    for (run, direction, _), use in uses.items():
+    for (run, direction, dataset), use in uses.items():
         _write(use, direction, runs[run])
+        found[run][direction, dataset] = use.facets
     rows.replace(tables.run_dataset, [pair for pair in changed if pair[0] != pair[1]])
     rows.add(tables.run_dataset, [(*key, *row_of(use)) for key, use in uses.items()])
+    return found
 
 
 def _write(use: UseFacts, direction: int, run: RunFacts) -> None:

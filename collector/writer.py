@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from _thread import LockType, allocate_lock
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -34,18 +34,43 @@ MAX_COMMIT_EVENTS = 1_000
 MAX_COMMIT_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(slots=True)
+def _held_lock() -> LockType:
+    lock = allocate_lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(slots=True, eq=False)
 class _Request:
-    """What one HTTP request wants committed."""
+    """What one HTTP request wants committed, and its answer once ``answered`` can be acquired.
+
+    A bare lock wakes its one waiter with half the context switches of a Future's condition.
+    """
 
     events: Sequence[Event]
     refused: Sequence[Refused]
     size: int
-    answer: Future[dict[bytes, RefusedEvent]] = field(default_factory=Future)
+    answered: LockType = field(default_factory=_held_lock)
+    refusals: dict[bytes, RefusedEvent] = field(default_factory=dict)
+    error: Exception | None = None
 
     @property
     def count(self) -> int:
         return len(self.events) + len(self.refused)
+
+    def answer(self, refusals: dict[bytes, RefusedEvent] | None = None, error: Exception | None = None) -> None:
+        self.refusals, self.error = refusals or {}, error
+        self.answered.release()
+
+    def result(self) -> dict[bytes, RefusedEvent]:
+        """What ``answer`` was given, once. Raises its error."""
+        error, self.error = self.error, None  # else it holds the request, by this frame, which holds it
+        try:
+            if error is not None:
+                raise error
+            return self.refusals
+        finally:
+            del error
 
 
 class Writer:
@@ -57,8 +82,11 @@ class Writer:
         self._waiting: deque[_Request] = deque()
         self._events = 0
         self._bytes = 0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()  # over all of the above and below
         self._closing = False
+        self._sleeping = False  # whether the thread waits for ``_wake``, to be released at ``_wanted`` requests
+        self._wanted = 1
+        self._wake = _held_lock()
         self._last = 1  # requests in the last commit
         self._thread: threading.Thread | None = None
         self.commits = 0
@@ -74,7 +102,7 @@ class Writer:
         """
         size = sum(len(event.raw) for event in events) + sum(len(one.body) for one in refused)
         request = _Request(events, refused, size)
-        with self._changed:
+        with self._lock:
             if self._closing:
                 raise Unavailable("The collector is stopping: send the event again in a second.")
             full = self._events + request.count > MAX_WAITING_EVENTS or self._bytes + size > MAX_WAITING_BYTES
@@ -86,23 +114,21 @@ class Writer:
             self._waiting.append(request)
             self._events += request.count
             self._bytes += size
-            self._changed.notify()
+            if len(self._waiting) >= self._wanted:
+                self._wake_thread()
         try:
-            return request.answer.result(ANSWER_SECONDS)
-        except TimeoutError:
-            if request.answer.cancel():
+            if not request.answered.acquire(timeout=ANSWER_SECONDS):
                 self._withdraw(request)
-            elif request.answer.done():
-                return request.answer.result()
-            raise Unavailable("The store did not commit within a second: send the event again.") from None
+                raise Unavailable("The store did not commit within a second: send the event again.")
+            return request.result()
         finally:
             del request  # else an exception's traceback holds the bodies until the garbage collector comes round
 
     def close(self) -> None:
         """Commit what is waiting, then stop the thread."""
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify()
+            self._wake_thread()
         if self._thread is not None:
             self._thread.join()
 
@@ -120,52 +146,58 @@ class Writer:
             self._thread.start()
 
     def _withdraw(self, request: _Request) -> None:
-        with self._changed:
+        with self._lock:
             try:
                 self._waiting.remove(request)
             except ValueError:
-                return
+                return  # its commit is under way
             self._events -= request.count
             self._bytes -= request.size
+
+    def _wake_thread(self) -> None:
+        if self._sleeping:
+            self._sleeping = False
+            self._wake.release()
+
+    def _sleep(self, wanted: int, seconds: float = -1) -> None:
+        """Wait until ``wanted`` requests are waiting, the writer closes, or ``seconds`` have passed."""
+        with self._lock:
+            if len(self._waiting) >= wanted or self._closing:
+                return
+            self._wanted, self._sleeping = wanted, True
+        if not self._wake.acquire(timeout=seconds):
+            with self._lock:
+                if self._sleeping:
+                    self._sleeping = False
+                else:
+                    self._wake.acquire()  # released just now
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                while not self._waiting and not self._closing:
-                    self._changed.wait()
-                if not self._waiting:
-                    return
-                self._linger()
-                requests = self._take()
-            self._last = len(requests)
+            self._sleep(1)
+            # wait a moment for as many requests as the last commit answered: their senders are about to send the next.
+            # Else every other commit holds one event and costs as much as one of sixteen. A lone sender never waits.
+            self._sleep(self._last, LINGER_SECONDS)
+            requests = self._take()
+            if not requests and self._closing:
+                return
+            self._last = max(len(requests), 1)
             self._commit(requests)
 
-    def _linger(self) -> None:
-        """Wait a moment for as many requests as the last commit answered: their senders are about to send the next.
-
-        Without it every other commit holds one event and costs as much as one of sixteen. A lone sender never waits.
-        """
-        end = monotonic() + LINGER_SECONDS
-        while len(self._waiting) < self._last and not self._closing:
-            left = end - monotonic()
-            if left <= 0 or not self._changed.wait(left):
-                return
-
     def _take(self) -> list[_Request]:
-        """The next commit's requests: in order, as many as fit, at least one."""
+        """The next commit's requests: in order, as many as fit, at least one where any waits."""
         taken: list[_Request] = []
         events = size = 0
-        while self._waiting:
-            request = self._waiting[0]
-            if taken and (events + request.count > MAX_COMMIT_EVENTS or size + request.size > MAX_COMMIT_BYTES):
-                break
-            self._waiting.popleft()
-            self._events -= request.count
-            self._bytes -= request.size
-            if request.answer.set_running_or_notify_cancel():
-                taken.append(request)
+        with self._lock:
+            while self._waiting:
+                request = self._waiting[0]
+                if taken and (events + request.count > MAX_COMMIT_EVENTS or size + request.size > MAX_COMMIT_BYTES):
+                    break
+                taken.append(self._waiting.popleft())
                 events += request.count
                 size += request.size
+            self._events -= events
+            self._bytes -= size
         return taken
 
     def _commit(self, requests: list[_Request]) -> None:
@@ -185,7 +217,7 @@ class Writer:
             _forget_frames(error)
         else:
             for request in requests:
-                request.answer.set_result({})
+                request.answer()
             log.debug("committed requests=%d seconds=%.4f", len(requests), monotonic() - started)
 
     def _write(self, requests: list[_Request]) -> None:
@@ -205,7 +237,7 @@ class Writer:
         self.failures += 1
         if _is_unavailable(error):
             log.warning("commit failed error=%r", str(error))
-            request.answer.set_exception(Unavailable("The store cannot commit now: send the event again in a second."))
+            request.answer(error=Unavailable("The store cannot commit now: send the event again in a second."))
         elif isinstance(error, RefusedEvent) and len(request.events) == 1:
             self._quarantine(request, {request.events[0].hash: error})
         elif len(request.events) > 1:
@@ -223,14 +255,12 @@ class Writer:
         parts = [_Request([event], (), len(event.raw)) for event in request.events]
         parts.append(_Request((), request.refused, 0))
         for part in parts:
-            part.answer.set_running_or_notify_cancel()
             self._commit([part])
-            try:
-                refusals.update(part.answer.result())
-            except Unavailable as error:
-                request.answer.set_exception(error)
+            if part.error is not None:
+                request.answer(error=part.error)
                 return
-        request.answer.set_result(refusals)
+            refusals.update(part.refusals)
+        request.answer(refusals)
 
     def _quarantine(self, request: _Request, refusals: dict[bytes, RefusedEvent]) -> None:
         kept = [Refused(event.raw, refusals[event.hash]) for event in request.events]
@@ -239,9 +269,9 @@ class Writer:
                 keep(connection, [*kept, *request.refused])
         except DBAPIError as error:
             log.warning("quarantine failed error=%r", str(error))
-            request.answer.set_exception(Unavailable("The store cannot commit now: send the event again in a second."))
+            request.answer(error=Unavailable("The store cannot commit now: send the event again in a second."))
         else:
-            request.answer.set_result(refusals)
+            request.answer(refusals)
 
 
 def _forget_frames(error: BaseException | None) -> None:

@@ -13,15 +13,22 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from collector.errors import StoreError
+from collector.store.arrays import enable_arrays
 
 LOCK_SECONDS = 0.6  # how long a commit waits for another process's: the answer is due within one second
 READ_SECONDS = 5
 _WRITER_LOCK = 0x48_65_61_64  # the advisory lock that makes PostgreSQL's writers take turns
+# A writer asks by key only: the index and a nested loop are right, however many rows the planner believes in, and
+# whether or not the tables were ever analyzed. One statement: each is a round trip.
+_TAKE_TURN = (
+    f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'; SET LOCAL enable_seqscan = off; "
+    f"SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SELECT pg_advisory_xact_lock({_WRITER_LOCK})"
+)
 
 
 def open_engine(database: str) -> Engine:
@@ -71,9 +78,13 @@ def _open_postgresql(url: URL) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     try:
-        return create_engine(url, pool_size=8, max_overflow=56, pool_pre_ping=True, connect_args={"connect_timeout": 2})
+        engine = create_engine(
+            url, pool_size=8, max_overflow=56, pool_pre_ping=True, connect_args={"connect_timeout": 2}
+        )
     except ModuleNotFoundError:
         raise StoreError("PostgreSQL needs its driver: pip install 'headwater[postgres]'.") from None
+    event.listen(engine, "connect", lambda connection, _: enable_arrays(connection))
+    return engine
 
 
 @contextmanager
@@ -87,8 +98,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection = connection.execution_options(headwater_begin="IMMEDIATE")
         with connection.begin():
             if engine.dialect.name != "sqlite":
-                connection.execute(text(f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'"))
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+                connection.exec_driver_sql(_TAKE_TURN)
             yield connection
 
 

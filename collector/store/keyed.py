@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from collector.store.arrays import Array
+
 Row = tuple[Any, ...]
 _NAMES = "abcdefgh"
 _SIZES = (4, 16, 64, 256, 1_024)  # of tables of keys in SQLite: each is a statement to prepare
@@ -38,7 +40,7 @@ def ask(connection: Connection, sql: str, keys: Sequence[Row], *parameters: int 
             values.extend([None] * (width * (size - len(chunk))))  # joins nothing
             found.extend(driver.execute(_sqlite(sql, width, size), (*values, *parameters)))
         return found
-    arrays = map(list, zip(*keys, strict=True))
+    arrays = [Array("bigint", column) for column in zip(*keys, strict=True)]
     return list(driver.execute(_postgres(sql, width), (*arrays, *parameters)).fetchall())
 
 

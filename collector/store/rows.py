@@ -16,6 +16,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Connection, Integer, LargeBinary, SmallInteger, Table
 
+from collector.store.arrays import Array
+
 Row = tuple[Any, ...]
 CHUNK = 512  # keys in one IN list: SQLite allows 32,766 parameters, and longer lists are no faster
 
@@ -39,6 +41,13 @@ class Rows(ABC):
         driver = connection.connection.driver_connection
         assert driver is not None
         self.cursor = driver.cursor()
+
+    def foresee(self, *loads: tuple[Table, str, Collection[Any]]) -> None:
+        """Say which ``load``s of whole rows will come, so that one round trip may bring the answers of all.
+
+        Each is (table, column, keys); what is stored of these keys must not change before its ``load``.
+        """
+        return  # SQLite has no round trips
 
     @abstractmethod
     def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
@@ -124,27 +133,50 @@ class SqliteRows(Rows):
 class PostgresRows(Rows):
     """Rows through psycopg: one statement a table, its rows as one array a column (``unnest``)."""
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        self.cursor = driver.cursor(binary=True)  # answers, too: bytes come as they are, not as text
+        self._foreseen: dict[tuple[str, str], tuple[set[Any], Any]] = {}  # keys, and the cursor of their rows
+
+    def foresee(self, *loads: tuple[Table, str, Collection[Any]]) -> None:
+        for table, column, keys in loads:
+            if keys:
+                cursor = self.cursor.connection.cursor(binary=True)
+                self._foreseen[table.name, column] = (set(keys), self._select(cursor, table, column, list(keys), ()))
+
     def pipelined(self) -> AbstractContextManager[object]:
         pipeline: AbstractContextManager[object] = self.cursor.connection.pipeline()
         return pipeline
 
     def load(self, table: Table, column: str, keys: Iterable[Any], columns: Sequence[str] | None = None) -> list[Row]:
-        keys = list(keys)
-        if not keys:
-            return []
-        sql = _select(table, column, tuple(columns or ())) + f" = ANY(%s::{_postgres_type(table, column)}[])"
-        return self.cursor.execute(sql, (keys,)).fetchall()
+        found: list[Row] = []
+        keys = set(keys)
+        if not columns and (table.name, column) in self._foreseen:
+            foreseen, cursor = self._foreseen.pop((table.name, column))
+            at = table.columns.keys().index(column)
+            found = [row for row in cursor.fetchall() if row[at] in keys]
+            keys -= foreseen
+        if keys:
+            found += self._select(self.cursor, table, column, list(keys), columns or ()).fetchall()
+        return found
+
+    def _select(self, cursor: Any, table: Table, column: str, keys: list[Any], columns: Sequence[str]) -> Any:
+        kind = _postgres_type(table, column)
+        sql = _select(table, column, tuple(columns)) + f" = ANY(%s::{kind}[])"
+        return cursor.execute(sql, (Array(kind, keys),))
 
     def put(self, table: Table, rows: Sequence[Row]) -> None:
         if rows:
-            self.cursor.execute(_postgres_insert(table, overwrite=True), _arrays(rows))
+            self.cursor.execute(_postgres_insert(table, overwrite=True), _arrays(table, rows))
 
     def add(self, table: Table, rows: Sequence[Row]) -> None:
         if rows:
-            self.cursor.execute(_postgres_insert(table, overwrite=False), _arrays(rows))
+            self.cursor.execute(_postgres_insert(table, overwrite=False), _arrays(table, rows))
 
     def _update(self, table: Table, rows: Sequence[Row]) -> None:
-        self.cursor.execute(_postgres_update(table), _arrays(rows))
+        self.cursor.execute(_postgres_update(table), _arrays(table, rows))
 
     def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
         if not keys:
@@ -152,14 +184,14 @@ class PostgresRows(Rows):
         arrays = ", ".join(f"%s::{_postgres_type(table, column)}[]" for column in columns)
         names = ", ".join(f'"{column}"' for column in columns)
         sql = f'DELETE FROM "{table.name}" WHERE ({names}) IN (SELECT * FROM unnest({arrays}))'
-        self.cursor.execute(sql, _arrays(keys))
+        self.cursor.execute(sql, _arrays(table, keys, columns))
 
     def load_pairs(self, table: Table, columns: tuple[str, str], keys: Collection[Row]) -> list[Row]:
         if not keys:
             return []
         arrays = ", ".join(f"%s::{_postgres_type(table, column)}[]" for column in columns)
         sql = _join(table, columns).format(f"unnest({arrays}) AS k(a, b)", "a", "b")
-        return self.fetch(sql, _arrays(keys))
+        return self.fetch(sql, _arrays(table, keys, columns))
 
 
 def rows_of(connection: Connection) -> Rows:
@@ -167,9 +199,12 @@ def rows_of(connection: Connection) -> Rows:
     return SqliteRows(connection) if connection.dialect.name == "sqlite" else PostgresRows(connection)
 
 
-def _arrays(rows: Collection[Row]) -> list[list[Any]]:
-    """The rows as one array a column."""
-    return [list(column) for column in zip(*rows, strict=True)]
+def _arrays(table: Table, rows: Collection[Row], columns: Sequence[str] | None = None) -> list[Array]:
+    """The rows as one array a column: of all ``columns`` of the table, or those named."""
+    names = columns or table.columns.keys()
+    return [
+        Array(_postgres_type(table, name), values) for name, values in zip(names, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def _pad(chunk: list[Any]) -> int:
