@@ -27,7 +27,8 @@ from collector.store.engines import writing
 log = logging.getLogger("headwater.writer")
 
 ANSWER_SECONDS = 0.9
-LINGER_SECONDS = 0.001
+LINGER_SECONDS = 0.001  # at least so long may a commit wait for its share of requests,
+LINGER_SHARE = 0.5  # or this share of the time that the last commit took
 MAX_WAITING_EVENTS = 20_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_COMMIT_EVENTS = 1_000
@@ -87,7 +88,6 @@ class Writer:
         self._sleeping = False  # whether the thread waits for ``_wake``, to be released at ``_wanted`` requests
         self._wanted = 1
         self._wake = _held_lock()
-        self._last = 1  # requests in the last commit
         self._thread: threading.Thread | None = None
         self.commits = 0
         self.committed = 0
@@ -173,16 +173,19 @@ class Writer:
                     self._wake.acquire()  # released just now
 
     def _run(self) -> None:
+        senders, linger = 1, 0.0
         while True:
             self._sleep(1)
-            # wait a moment for as many requests as the last commit answered: their senders are about to send the next.
-            # Else every other commit holds one event and costs as much as one of sixteen. A lone sender never waits.
-            self._sleep(self._last, LINGER_SECONDS)
+            # wait a moment for as many requests as were there during the last commit: those answered are about to send
+            # the next. Else commits hold half of what they could, and cost the same. A lone sender never waits.
+            self._sleep(senders, linger)
             requests = self._take()
             if not requests and self._closing:
                 return
-            self._last = max(len(requests), 1)
+            started = monotonic()
             self._commit(requests)
+            linger = max(LINGER_SECONDS, LINGER_SHARE * (monotonic() - started))
+            senders = max(len(requests) + len(self._waiting), 1)
 
     def _take(self) -> list[_Request]:
         """The next commit's requests: in order, as many as fit, at least one where any waits."""
