@@ -18,12 +18,16 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select
 
 from collector.derived_columns import DerivedColumns
 from collector.facets import Transformation
+from collector.store.compiled import Among, Statement, statement
 from collector.tables import INPUT, OUTPUT, STATED_DATASET, STATED_JOB, column_edge, edge, job, stated_edge
 from collector.walk import Direction, among, direct_flows, has_direct_flows
 from lineage.graph import EVIDENCE
 
 #: The transformations in a row of ``column_edge``; a few wordings are those of all edges.
 read_transformations = lru_cache(maxsize=4_096)(msgspec.json.Decoder(tuple[Transformation, ...]).decode)
+
+
+_Flow = tuple[int, int, str]
 
 
 @dataclass(slots=True)
@@ -48,7 +52,8 @@ def walk_datasets(
     connection: Connection, start: Iterable[int], way: Direction, depth: int, limit: int, held: Collection[int] = ()
 ) -> FlowWalk:
     """Datasets made from datasets, by the best evidence of each job."""
-    return _walk_flow(lambda frontier: _flows(connection, frontier, way), start, way, depth, limit, held)
+    stated = _has_statements(connection)
+    return _walk_flow(lambda frontier: _flows(connection, frontier, way, stated), start, way, depth, limit, held)
 
 
 def walk_jobs(
@@ -203,21 +208,50 @@ def _walk_flow(
     return found
 
 
-def _flows(connection: Connection, datasets: Collection[int], way: Direction) -> list[tuple[int, int, str]]:
+def _flows(connection: Connection, datasets: Collection[int], way: Direction, stated: bool) -> list[_Flow]:
     """(dataset, what it is made from or what is made from it, evidence)."""
-    written, read, c, s = edge.alias("written"), edge.alias("read"), column_edge.c, stated_edge.c
-    made = (s.target_id, c.destination_id, written.c.dataset_id)
-    origin = (s.source_id, c.origin_id, read.c.dataset_id)
-    nears, fars = (made, origin) if way is Direction.UPSTREAM else (origin, made)
-    (near_stated, near_column, near), (far_stated, far_column, far) = nears, fars
-    stated = select(near_stated, far_stated).where(among(connection, near_stated, datasets), *_of_datasets())
-    by_column = select(near_column, far_column).where(among(connection, near_column, datasets))
-    whole_job = (
+    found: list[_Flow] = []
+    if stated:
+        found += [(a, b, "explicit") for a, b in _STATED[way](connection, datasets) if a != b]
+    by_column, by_job = _UNSTATED[way, stated]
+    found += [(a, b, "column") for a, b in by_column(connection, datasets) if a != b]
+    found += [
+        (a, b, "inferred" if is_guess else "declared") for a, b, is_guess in by_job(connection, datasets) if a != b
+    ]
+    return found
+
+
+def _flows_by_statement(way: Direction) -> Statement:
+    s = stated_edge.c
+    near, far = _ends(way, s.target_id, s.source_id)
+    return statement(lambda among: select(near, far).where(among(near), *_of_datasets()).distinct())
+
+
+def _flows_by_column(way: Direction, stated: bool) -> Statement:
+    c = column_edge.c
+    near, far = _ends(way, c.destination_id, c.origin_id)
+    # negative owners are the columns of statements
+    unstated = (~_is_stated_for(c.job_id, c.destination_id),) if stated else ()
+    return statement(lambda among: select(near, far).where(among(near), c.job_id >= 0, *unstated).distinct())
+
+
+def _flows_by_job(way: Direction, stated: bool) -> Statement:
+    """All that a job reads, where it tells nothing better."""
+    written, read = edge.alias("written"), edge.alias("read")
+    near, far = _ends(way, written.c.dataset_id, read.c.dataset_id)
+    unstated = (~_is_stated_for(written.c.job_id, written.c.dataset_id),) if stated else ()
+    query = (
         select(near, far, _writes_others(written))
         .select_from(written.join(read, read.c.job_id == written.c.job_id))
-        .where(among(connection, near, datasets), written.c.direction == OUTPUT, read.c.direction == INPUT)
+        .where(written.c.direction == OUTPUT, read.c.direction == INPUT, ~_tells_columns(written), *unstated)
+        .distinct()
     )
-    return _evident(connection, stated, by_column, whole_job, written)
+    return statement(lambda among: query.where(among(near)))
+
+
+def _ends(way: Direction, made: Any, origin: Any) -> tuple[Any, Any]:
+    """The column of the end that a walk comes from, and of the other."""
+    return (made, origin) if way is Direction.UPSTREAM else (origin, made)
 
 
 def _of_datasets() -> tuple[ColumnElement[bool], ...]:
@@ -230,26 +264,6 @@ def _writes_others(written: Any) -> ColumnElement[bool]:
     return exists().where(
         other.c.job_id == written.c.job_id, other.c.direction == OUTPUT, other.c.dataset_id != written.c.dataset_id
     )
-
-
-def _evident(
-    connection: Connection, stated: Any, by_column: Any, whole_job: Any, written: Any
-) -> list[tuple[int, int, str]]:
-    """The answers of the three questions, each without the jobs that a better one speaks for."""
-    c = column_edge.c
-    found: list[tuple[int, int, str]] = []
-    unknown = ~_tells_columns(written)
-    if _has_statements(connection):
-        found += [(a, b, "explicit") for a, b in connection.execute(stated.distinct()) if a != b]
-        by_column = by_column.where(~_is_stated_for(c.job_id, c.destination_id))
-        unknown = and_(unknown, ~_is_stated_for(written.c.job_id, written.c.dataset_id))
-    # negative owners are the columns of statements
-    columns = connection.execute(by_column.where(c.job_id >= 0).distinct())
-    found += [(a, b, "column") for a, b in columns if a != b]
-    for a, b, is_guess in connection.execute(whole_job.where(unknown).distinct()):
-        if a != b:
-            found.append((a, b, "inferred" if is_guess else "declared"))
-    return found
 
 
 def _jobs_without_columns(
@@ -288,10 +302,24 @@ def _tells_columns(written: Any) -> ColumnElement[bool]:
 
 def _has_statements(connection: Connection) -> bool:
     """Whether there is any explicit lineage: most stores hold none."""
-    return connection.execute(select(stated_edge.c.owner_id).limit(1)).first() is not None
+    return bool(_any_statement(connection))
+
+
+@statement
+def _any_statement(among: Among) -> Any:
+    return select(stated_edge.c.owner_id).limit(1)
 
 
 def _is_stated_for(job: ColumnElement[int], dataset: ColumnElement[int]) -> ColumnElement[bool]:
     """Whether the job states what flows into the dataset."""
     c = stated_edge.c
     return exists().where(c.owner_id == job, c.target_kind == STATED_DATASET, c.target_id == dataset)
+
+
+_WAYS = (Direction.UPSTREAM, Direction.DOWNSTREAM)
+_STATED = {way: _flows_by_statement(way) for way in _WAYS}
+_UNSTATED = {
+    (way, stated): (_flows_by_column(way, stated), _flows_by_job(way, stated))
+    for way in _WAYS
+    for stated in (False, True)
+}

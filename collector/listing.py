@@ -15,7 +15,7 @@ from sqlalchemy.sql.expression import FromClause
 
 from collector import tables
 from collector.state import remembered
-from collector.store.compiled import Among, given, statement
+from collector.store.compiled import Among, Statement, given, statement
 from collector.tables import UNLISTED
 from collector.walk import among
 
@@ -42,18 +42,21 @@ def _is_newer(at: Any, *hidden: Any) -> ColumnElement[bool]:
 
 def hidden_among(connection: Connection, table: tables.Table, ids: Iterable[int]) -> set[int]:
     """Those of ``ids`` (of ``tables.job``, or canonical ones of ``tables.dataset``) that are hidden: one statement."""
+    return {one for (one,) in (_hidden_jobs if table is tables.job else _hidden_datasets)(connection, ids)}
+
+
+def _hidden(table: tables.Table, is_visible: Any) -> Statement:
     n = tables.namespace
-    is_visible = is_job_visible if table is tables.job else is_dataset_visible
     query = (
         select(table.c.id)
         .join(n, n.c.id == table.c.namespace_id)
-        .where(
-            among(connection, table.c.id, ids),
-            or_(table.c.hidden_us.is_not(None), n.c.hidden_us.is_not(None)),
-            ~is_visible(table, n),
-        )
+        .where(or_(table.c.hidden_us.is_not(None), n.c.hidden_us.is_not(None)), ~is_visible(table, n))
     )
-    return set(connection.execute(query).scalars())
+    return statement(lambda among: query.where(among(table.c.id)))
+
+
+_hidden_jobs = _hidden(tables.job, is_job_visible)
+_hidden_datasets = _hidden(tables.dataset, is_dataset_visible)
 
 
 @statement

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, cast
 
 from sqlalchemy import Connection, or_, select
 
 from collector import keys, tables
 from collector.errors import BadQuery, NotFound
 from collector.listing import is_dataset_visible, is_job_visible
-from collector.walk import among
+from collector.store.compiled import Among, statement
 from lineage.errors import InvalidNodeId
 from lineage.nodes import NodeId, NodeKind, candidates
 
@@ -110,26 +111,25 @@ def _id(reading: NodeId) -> int | bytes:
 
 
 def _stored(connection: Connection, kind: NodeKind, ids: Collection[int | bytes]) -> dict[int | bytes, int]:
-    match kind:
-        case NodeKind.JOB:
-            j, n = tables.job, tables.namespace
-            query = (
-                select(j.c.id, j.c.id)
-                .join(n, n.c.id == j.c.namespace_id)
-                .where(among(connection, j.c.id, ids), is_job_visible(j, n))
-            )
-        case NodeKind.RUN:
-            key = tables.run.c.run_key
-            query = select(key, tables.run.c.id).where(or_(*(key == one for one in ids)))
-        case _:
-            d, c, n = tables.dataset, tables.dataset.alias("canonical"), tables.namespace
-            query = (
-                select(d.c.id, d.c.canonical_id)
-                .join(c, c.c.id == d.c.canonical_id)
-                .join(n, n.c.id == c.c.namespace_id)
-                .where(among(connection, d.c.id, ids), is_dataset_visible(c, n))
-            )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    if kind is NodeKind.RUN:
+        key = tables.run.c.run_key
+        return dict(connection.execute(select(key, tables.run.c.id).where(or_(*(key == one for one in ids)))).tuples())
+    query = _visible_jobs if kind is NodeKind.JOB else _visible_datasets
+    return dict(query(connection, cast(Collection[int], ids)))  # type: ignore[arg-type]
+
+
+@statement
+def _visible_jobs(among: Among) -> Any:
+    j, n = tables.job, tables.namespace
+    joined = select(j.c.id, j.c.id).join(n, n.c.id == j.c.namespace_id)
+    return joined.where(among(j.c.id), is_job_visible(j, n))
+
+
+@statement
+def _visible_datasets(among: Among) -> Any:
+    d, c, n = tables.dataset, tables.dataset.alias("canonical"), tables.namespace
+    joined = select(d.c.id, d.c.canonical_id).join(c, c.c.id == d.c.canonical_id).join(n, n.c.id == c.c.namespace_id)
+    return joined.where(among(d.c.id), is_dataset_visible(c, n))
 
 
 def has_field(connection: Connection, dataset_id: int, field: str) -> bool:

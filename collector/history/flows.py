@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
 from sqlalchemy import Connection
@@ -82,11 +83,19 @@ class Flows:
         return self._canonical.get(dataset, dataset)
 
 
-def _origins(body: bytes) -> set[int]:
+def _origins(body: bytes) -> frozenset[int]:
     """The datasets, as named, that a ``columnLineage`` facet names as origins."""
+    return _small_origins(body) if len(body) <= _SMALL_BYTES else _read_origins(body)
+
+
+def _read_origins(body: bytes) -> frozenset[int]:
     facet = read(body, ColumnLineage)
     if facet is None:
-        return set()
+        return frozenset()
     columns = (facet.fields or {}).values()
     found = chain(facet.dataset or (), *(column.inputFields or () for column in columns))
-    return {named_dataset(origin.namespace, origin.name).id for origin in found if has_name(origin)}
+    return frozenset(named_dataset(origin.namespace, origin.name).id for origin in found if has_name(origin))
+
+
+_SMALL_BYTES = 4_096
+_small_origins = lru_cache(maxsize=8_192)(_read_origins)  # they come again and again; at most 32 MB of them

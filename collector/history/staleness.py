@@ -81,10 +81,10 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
     At most about ``limit`` datasets are looked at beyond them.
     """
     flows = Flows(versions.connection)
-    newest = versions.newest(datasets)
+    level = versions.newest(datasets)
+    newest = dict(level)
     states: dict[int, State] = {}
     outdated: list[_Outdated] = []
-    level = newest
     while level:
         states |= {dataset: State() for dataset in level}
         runs = versions.runs({one.run for one in level.values() if one.run})
@@ -96,11 +96,15 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
             for use in sources[one.run, one.named].inputs
         ]
         further = versions.newest({use.canonical for _, _, use in readings} - newest.keys())
-        newest = newest | further
-        reads = resolve(versions, [(run, use) for _, run, use in readings])
+        newest |= further
+        doubtful = []
         for dataset, run, use in readings:
             states[dataset].inputs.add(use.canonical)
-            found = _outdated(dataset, run, use, reads[run.id, use.named], newest.get(use.canonical))
+            if not _is_surely_fresh(run, use, newest.get(use.canonical)):
+                doubtful.append((dataset, run, use))
+        reads = resolve(versions, [(run, use) for _, run, use in doubtful])
+        for dataset, run, use in doubtful:
+            found = _outdated(dataset, run, use, reads[run.id, use.named], newest[use.canonical])
             if found is not None:
                 outdated.append(found)
         level = further if len(states) <= limit else {}
@@ -110,11 +114,23 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
     return states
 
 
-def _outdated(dataset: int, run: Run, use: Use, read: Read, newest: Version | None) -> _Outdated | None:
-    """A reading, where what it was of has other content now."""
+def _is_surely_fresh(run: Run, use: Use, newest: Version | None) -> bool:
+    """Whether a reading was of the newest version, or of the same content, as can be told without looking it up.
+
+    Most are; a reading that is in doubt is resolved.
+    """
     # a description tells nothing of the data, and what the same run wrote is newer than what it read, and has to be
     if newest is None or not (newest.run or newest.is_named) or newest.run == run.id:
-        return None
+        return True
+    if use.version is not None:  # the newest of that name before the run started
+        return use.version == newest.version and newest.at_us <= run.start_us
+    if use.checksum is not None:
+        return use.checksum == newest.checksum
+    return newest.at_us <= run.start_us
+
+
+def _outdated(dataset: int, run: Run, use: Use, read: Read, newest: Version) -> _Outdated | None:
+    """A reading, where what it was of has other content now."""
     since = read.version or _nothing(use.canonical, run.start_us)
     if newest.order <= since.order or _is_same(read.version, newest):
         return None
@@ -156,8 +172,9 @@ def _spread(states: dict[int, State]) -> None:
     """Let what is made from something stale be stale: the earliest reasons first, so that each is looked at once."""
     readers: dict[int, list[int]] = defaultdict(list)
     for dataset, state in states.items():
-        for one in state.inputs & states.keys() - {dataset}:
-            readers[one].append(dataset)
+        for one in state.inputs:
+            if one != dataset and one in states:
+                readers[one].append(dataset)
     queue = [(min(cause.since_us for cause in state.causes), d) for d, state in states.items() if state.causes]
     heapify(queue)
     while queue:
