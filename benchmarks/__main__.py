@@ -10,14 +10,17 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import history, ingest, marquez, postgres, walk
+from benchmarks import history, ingest, marquez, overload, postgres, rebuild, walk
 from benchmarks.ingest import Settings
 from benchmarks.report import Figure, document, show
 from lineage.errors import HeadwaterError
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "ingest": ingest.measure,
+    "rebuild": rebuild.measure,
     "postgres": postgres.measure,
+    "overload": overload.measure,
+    "overload-postgres": overload.measure_postgres,
     "walk": walk.measure,
     "history": history.measure,
     "marquez": marquez.measure,
@@ -33,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
 @click.option(
     "--versions", type=click.IntRange(200), default=200, show_default=True, help="Of each dataset of the history."
 )
+@click.option("--minutes", type=float, default=1.0, show_default=True, help="Of overload, on each engine.")
 @click.option("--db", help="Database URL of the collector; a new SQLite file unless given.")
 @click.option("--directory", type=click.Path(path_type=Path, exists=True), help="Where databases go: a real disk.")
 @click.option("--subject", type=click.Choice(["collector", "raw-append"]), default="collector", show_default=True)
@@ -44,6 +48,7 @@ def main(
     events: int,
     edges: int,
     versions: int,
+    minutes: float,
     db: str | None,
     directory: Path | None,
     subject: str,
@@ -57,7 +62,9 @@ def main(
     closing = Console(width=None if Console().is_terminal else 160)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="headwater-bench-", dir=directory) as folder:
-        settings = Settings(Path(folder), seconds, rounds, events, progress.print, db, subject, edges, versions)
+        settings = Settings(
+            Path(folder), seconds, rounds, events, progress.print, db, subject, edges, versions, minutes
+        )
         try:
             for name in only or BENCHMARKS:
                 figures.extend(BENCHMARKS[name](settings))

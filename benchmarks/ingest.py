@@ -43,6 +43,7 @@ class Settings:
     subject: str = "collector"
     edges: int = 1_500_000  # of the graph that is walked
     nights: int = 200  # of the history: versions of each dataset
+    minutes: float = 1.0  # of overload
 
     def open_subject(self, name: str = "collector") -> AbstractContextManager[Server]:
         if self.subject == "raw-append":

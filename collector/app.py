@@ -31,7 +31,10 @@ from collector.api import (
 )
 from collector.api.answers import install_error_handlers
 from collector.api.delivery import blueprint as delivery
+from collector.api.dependencies import blueprint as dependencies
 from collector.api.history import blueprint as history
+from collector.api.labels import blueprint as labels
+from collector.api.quality import blueprint as quality
 from collector.api.store import EXTENSION, Store
 from collector.intake import Intake
 from collector.schemas import EventSchema
@@ -76,8 +79,8 @@ def create_app(database: str = "sqlite:///lineage.db", **settings: Any) -> Flask
     api.register_blueprint(search.beta)
     for module in (quarantine, published_schemas, health, metrics):
         api.register_blueprint(module.blueprint)
-    api.register_blueprint(delivery)
-    api.register_blueprint(history)
+    for blueprint in (delivery, history, labels, quality, dependencies):
+        api.register_blueprint(blueprint)
     app.register_blueprint(
         get_swaggerui_blueprint(DOCS, "/openapi.json", config={"app_name": "Headwater", "validatorUrl": None})
     )

@@ -71,6 +71,11 @@ def is_curated(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
+def is_tag_facet(name: str) -> bool:
+    """Whether a facet sets a tag or takes one away."""
+    return name.startswith(_TAG)
+
+
 def is_aside(facets: Collection[str]) -> bool:
     """Whether an event with these facets says nothing but tags and the like, so that it makes no version."""
     return bool(facets) and all(name.startswith(PREFIX) and name != TOLD for name in facets)

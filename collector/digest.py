@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from blake3 import blake3
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Column, Connection, Table, select
 
 from collector import tables
 from collector.packing import decompress, unpack_facets
@@ -46,12 +46,13 @@ def _skip(value: Any) -> Any:
 
 
 class _Translator:
-    """Natural keys of internal numbers, looked up one at a time and remembered."""
+    """Natural keys of internal numbers, looked up many neighbours at a time, as rows lie in about the same order."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._runs: dict[int, str] = {}
-        self._bodies: dict[int, str] = {}
+        run, body, event = tables.run.c, tables.facet_body.c, tables.event.c
+        self.run = _Keys(connection, run.id, run.run_key)
+        self.body = _Keys(connection, body.id, body.hash)
+        self.event = _Keys(connection, event.id, event.hash)
 
     def for_column(self, table: str, column: str) -> Callable[[Any], Any] | None:
         if column == "id" and table in ("run", "facet_body"):
@@ -66,25 +67,29 @@ class _Translator:
             return self.event
         return decompress if (table, column) == ("facet_body", "body") else None
 
-    def run(self, run: int) -> str:
-        if run not in self._runs:
-            found = self._connection.execute(select(tables.run.c.run_key).where(tables.run.c.id == run)).scalar_one()
-            self._runs[run] = found.hex()
-        return self._runs[run]
-
-    def body(self, body: int) -> str:
-        if body not in self._bodies:
-            column = tables.facet_body.c
-            found = self._connection.execute(select(column.hash).where(column.id == body)).scalar_one()
-            self._bodies[body] = found.hex()
-        return self._bodies[body]
-
-    def event(self, event: int) -> str:
-        c = tables.event.c
-        return str(self._connection.execute(select(c.hash).where(c.id == event)).scalar_one().hex())
-
     def facets(self, packed: bytes) -> list[Any]:
         return [(name, time_us, tie, self.body(body)) for name, (time_us, tie, body) in unpack_facets(packed).items()]
+
+
+class _Keys:
+    """The key, in hexadecimal, of each row of a table by its number. Remembers as many as fit."""
+
+    NEIGHBOURS = 2_000
+    MOST = 1_000_000
+
+    def __init__(self, connection: Connection, number: Column[int], key: Column[bytes]) -> None:
+        self._connection = connection
+        self._number = number
+        self._query = select(number, key).order_by(number).limit(self.NEIGHBOURS)
+        self._known: dict[int, str] = {}
+
+    def __call__(self, number: int) -> str:
+        if number not in self._known:
+            if len(self._known) > self.MOST:
+                self._known.clear()
+            found = self._connection.execute(self._query.where(self._number >= number))
+            self._known.update((one, bytes(key).hex()) for one, key in found)
+        return self._known[number]
 
 
 def _sum(found: Iterator[tuple[Any, ...]]) -> int:

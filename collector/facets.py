@@ -31,6 +31,10 @@ IDENTIFYING = frozenset(
 )
 
 
+class _Deletable(msgspec.Struct):
+    deleted: bool = msgspec.field(name="_deleted", default=False)
+
+
 class NominalTime(msgspec.Struct):
     """``nominalTime`` (run): the schedule's times, as sent."""
 
@@ -140,6 +144,14 @@ def flat_columns(columns: Iterable[SchemaField] | None, prefix: str = "") -> Ite
     for column in columns or ():
         yield prefix + column.name, column.type
         yield from flat_columns(column.fields, f"{prefix}{column.name}.")
+
+
+def is_deleted(raw: bytes) -> bool:
+    """Whether a facet body says that the facet is no longer (``"_deleted": true``)."""
+    if b'"_deleted"' not in raw:
+        return False
+    flag = read(raw, _Deletable)
+    return flag is not None and flag.deleted
 
 
 def read(raw: bytes, kind: type[T]) -> T | None:

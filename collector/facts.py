@@ -16,6 +16,7 @@ from collector import keys
 from collector.curation import HIDDEN, is_aside
 from collector.decode import Body, Dataset, Envelope, Event, Job, Run
 from collector.delivery import DeliveryFacts, Drop, delivered, without_number
+from collector.dependencies import dependencies_of
 from collector.facets import (
     IDENTIFYING,
     NominalTime,
@@ -99,10 +100,11 @@ class JobFacts(msgspec.Struct):
     parent_id: int | None = None
     parent_stamp: bytes | None = None
     declared_stamp: bytes | None = None
-    latest_run: int | None = None  # these four are recomputed from the job's runs, not merged
+    latest_run: int | None = None  # these five are recomputed from the job's runs, not merged
     input_run: int | None = None
     output_run: int | None = None
     statement_run: int | None = None
+    latest_state: str | None = None
     hidden_us: int | None = None
     facets: FacetSet = {}
 
@@ -237,6 +239,9 @@ class Facts:
         parent = parent_of(envelope.run.facets)
         if parent is not None:
             self._link_parent(event, run, job, parent)
+        for dependency in dependencies_of(envelope.run.facets):
+            other = self._job(event, Job(namespace=dependency.other.namespace, name=dependency.other.name))
+            _merge_into(self.jobs, other.id, other)  # a placeholder until its own events say more
         uses: dict[Side, UseFacts] = {}
         for direction, datasets in ((INPUT, envelope.inputs), (OUTPUT, envelope.outputs)):
             for dataset in datasets or ():

@@ -6,19 +6,20 @@ All of it takes the graph of a question and gives a smaller one; SQL is asked on
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
 from collector import keys, tables
 from collector.column_graph import Details
-from collector.documents.datasets import dataset_documents
-from collector.documents.jobs import job_documents
 from collector.flow import walk_datasets
 from collector.graph_nodes import job_nodes
+from collector.labelled import owned_among, tagged_among
 from collector.listing import hidden_among
+from collector.quality import failing_among
 from collector.walk import Direction, among
+from lineage.appearance import FAILING
 from lineage.budget import cut, nearest_first
 from lineage.collapse import by_namespace, collapse, roots_of
 from lineage.evidence import known_by
@@ -39,7 +40,8 @@ class Collapse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What to show of a graph. Of ``namespaces``, ``kinds`` and ``tags`` one must fit, of these and ``match`` all."""
+    """What to show of a graph. Of ``namespaces``, ``kinds``, ``tags`` and ``owners`` one must fit, of these and of
+    ``match`` all."""
 
     evidence: str = "any"
     collapse: Collapse | None = None
@@ -47,11 +49,12 @@ class View:
     kinds: tuple[NodeKind, ...] = ()
     match: str | None = None
     tags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
 
     @property
     def is_filter(self) -> bool:
         """Whether some nodes may be left out by what they are."""
-        return bool(self.namespaces or self.kinds or self.tags) or self.match is not None
+        return bool(self.namespaces or self.kinds or self.tags or self.owners) or self.match is not None
 
     @property
     def is_whole(self) -> bool:
@@ -61,6 +64,7 @@ class View:
     def __str__(self) -> str:
         parts = [("namespace", one) for one in self.namespaces] + [("kind", one.value) for one in self.kinds]
         parts += [("match", one) for one in (self.match,) if one is not None] + [("tag", one) for one in self.tags]
+        parts += [("owner", one) for one in self.owners]
         return ", ".join(f"{name}={value!r}" for name, value in parts)
 
 
@@ -124,9 +128,8 @@ def _without_hidden(connection: Connection, graph: Graph) -> Graph:
 
 
 def _filtered(connection: Connection, graph: Graph, view: View) -> tuple[Graph, str | None]:
-    wanted = Wanted(
-        view.namespaces or None, view.kinds or None, view.match, _tagged(connection, graph, view) if view.tags else None
-    ).among(graph)
+    carriers = _carriers(connection, graph, view)
+    wanted = Wanted(view.namespaces or None, view.kinds or None, view.match, carriers).among(graph)
     note = None if wanted else f"No node matches {view}: only the start is shown."
     unwanted = {
         id_
@@ -165,20 +168,44 @@ def _with_flows(connection: Connection, graph: Graph, jobs: set[str]) -> Graph:
     return Graph(graph.nodes.values(), edges, start=graph.start, missing=graph.missing)
 
 
-def _tagged(connection: Connection, graph: Graph, view: View) -> set[str]:
-    """The nodes with one of the tags: a dataset also by a column's, a column also by its dataset's."""
-    tags = set(view.tags)
+def _carriers(connection: Connection, graph: Graph, view: View) -> set[str] | None:
+    """The nodes that carry one of the view's tags and have one of its owners; None where it asks for neither.
+
+    A dataset carries its columns' tags too, and a column its dataset's tags and owners: a statement each.
+    """
+    if not view.tags and not view.owners:
+        return None
     datasets, jobs = _datasets(graph.nodes.values()), _ids(graph.nodes.values(), of_jobs=True)
-    found = {
-        jobs[one] for one, document in job_documents(connection, jobs).items() if not tags.isdisjoint(document["tags"])
-    }
-    for one, document in dataset_documents(connection, datasets, with_facets=False).items():
-        columns = {field["name"] for field in document["fields"] if not tags.isdisjoint(field["tags"])}
-        is_tagged = not tags.isdisjoint(document["tags"])
-        found.update(
-            node.id for node in datasets[one] if is_tagged or (columns if node.field is None else node.field in columns)
-        )
+    things: dict[int, list[Node]] = datasets | {job: [graph.nodes[id_]] for job, id_ in jobs.items()}
+    found = set(graph.nodes)
+    if view.tags:
+        tagged = tagged_among(connection, things, view.tags)
+        found &= {
+            node.id
+            for thing, field in tagged
+            for node in things[thing]
+            if not field or node.field is None or node.field == field
+        }
+    if view.owners:
+        found &= {node.id for thing in owned_among(connection, things, view.owners) for node in things[thing]}
     return found
+
+
+def with_failing(connection: Connection, graph: Graph) -> Graph:
+    """The graph with the status ``failing`` at each dataset of which an assertion fails now, and each such column: one
+    statement."""
+    datasets = _datasets(graph.nodes.values())
+    failing = failing_among(connection, datasets) if datasets else set()
+    ids = {
+        node.id
+        for dataset, field in failing
+        for node in datasets[dataset]
+        if node.status is None and node.field in (None, field)
+    }
+    if not ids:
+        return graph
+    nodes = [replace(node, status=FAILING) if node.id in ids else node for node in graph.nodes.values()]
+    return Graph(nodes, graph.edges, start=graph.start, missing=graph.missing)
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------

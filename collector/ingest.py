@@ -14,11 +14,14 @@ from time import time_ns
 from sqlalchemy import Connection
 
 from collector import keys, tables
+from collector.assertions import Told, assertion_entries, is_assertive, refresh_assertions
 from collector.decode import Event
 from collector.delivery import put_deliveries
+from collector.dependency_rows import refresh_dependencies
 from collector.edges import DESCRIBED, Known, Uses, load_jobs, refresh_edges
 from collector.errors import RefusedEvent
 from collector.facts import DatasetFacts, Facts, JobFacts, RunFacts, UseFacts, earliest, facet_entries, merge_facets
+from collector.labels import is_relabelled, refresh_labels
 from collector.names import refresh_names
 from collector.newest import choose_newest_runs
 from collector.packing import compress, facts_of, pack_facets, row_of, unpack_facets
@@ -26,7 +29,7 @@ from collector.registry import Remembered, put_registry
 from collector.search_index import is_reworded, refresh_search
 from collector.stated import refresh_statements, stated_sides
 from collector.store.rows import Row, Rows, rows_of
-from collector.tables import OUTPUT
+from collector.tables import INPUT, OUTPUT
 
 
 class Memory:
@@ -156,18 +159,23 @@ def merge(
     """``apply`` but for search and deliveries; returns the datasets and jobs whose words are new to search."""
     body_ids = _name_bodies(rows, facts, memory, next_body)
     put_registry(rows, facts.registry, memory.names)
-    reworded_datasets, canonical = _put_datasets(rows, facts)
-    runs, touched, moved_back = _put_runs(rows, facts, next_run)
+    reworded_datasets, relabelled_datasets, canonical = _put_datasets(rows, facts)
+    runs, touched, moved = _put_runs(rows, facts, next_run)
     run_ids = {run.run_key: run_id for run_id, run in runs.items()}
-    uses = _put_uses(rows, facts, runs, run_ids, next_run)
+    told = Told()
+    uses = _put_uses(rows, facts, runs, run_ids, next_run, told)
     _put_statements(rows, facts, run_ids, body_ids)
     _put_event_ids(rows, events, run_ids)
     rows.add(tables.job_dataset, memory.new_pairs(facts.ever))
-    jobs, before, reworded_jobs = _merge_jobs(rows, facts, touched)
+    jobs, before, reworded_jobs, relabelled_jobs = _merge_jobs(rows, facts, touched)
     _put_declared(rows, facts, jobs)
+    _tell_of_versions(rows, facts, told)
     _put_versions(rows, facts)
-    choose_newest_runs(rows, jobs, runs, moved_back)
-    renamed = refresh_names(rows, facts.aliases)
+    refresh_assertions(rows, told)
+    choose_newest_runs(rows, jobs, runs, moved)
+    refresh_dependencies(rows, facts, jobs.keys(), runs, moved)
+    renamed, called_otherwise = refresh_names(rows, facts.aliases)
+    refresh_labels(rows, relabelled_datasets | called_otherwise, relabelled_jobs)
     described = set(facts.described)
     if DESCRIBED in renamed:
         described.update(
@@ -217,10 +225,12 @@ def _name_bodies(rows: Rows, facts: Facts, memory: Memory, next_body: int) -> di
 # --- things by name --------------------------------------------------------------------------------------------------
 
 
-def _put_datasets(rows: Rows, facts: Facts) -> tuple[list[DatasetFacts], dict[int, int]]:
-    """Returns those whose words are new to search, and the canonical id of each by its id."""
+def _put_datasets(rows: Rows, facts: Facts) -> tuple[list[DatasetFacts], set[int], dict[int, int]]:
+    """Returns those whose words are new to search, the ids of those with new owners or tags, and the canonical id of
+    each by its id."""
     new = dict(facts.datasets)
     reworded: list[DatasetFacts] = []
+    relabelled: set[int] = set()
     changed: list[tuple[Row, Row]] = []
     canonical = {one.id: one.canonical_id for one in facts.datasets.values()}
     for row in rows.load(tables.dataset, "id", facts.datasets):
@@ -229,23 +239,28 @@ def _put_datasets(rows: Rows, facts: Facts) -> tuple[list[DatasetFacts], dict[in
         _check_same(stored.name, incoming.name, stored.namespace_id == incoming.namespace_id)
         if is_reworded(stored.facets, incoming.facets):
             reworded.append(stored)
+        if is_relabelled(stored.facets, incoming.facets):
+            relabelled.add(stored.id)
         stored.merge(incoming)
         canonical[stored.id] = stored.canonical_id
         changed.append((row, row_of(stored)))
     rows.replace(tables.dataset, [pair for pair in changed if pair[0] != pair[1]])
     rows.add(tables.dataset, [row_of(facts) for facts in new.values()])
-    return [*reworded, *new.values()], canonical
+    relabelled.update(one.id for one in new.values() if is_relabelled({}, one.facets))
+    return [*reworded, *new.values()], relabelled, canonical
 
 
 def _merge_jobs(
     rows: Rows, facts: Facts, touched: set[int]
-) -> tuple[dict[int, JobFacts], dict[int, Row], list[JobFacts]]:
+) -> tuple[dict[int, JobFacts], dict[int, Row], list[JobFacts], list[JobFacts]]:
     """The jobs of ``facts`` merged with what is stored, and the ``touched`` ones; put later, with their newest runs.
 
-    Also the rows of those that are stored, by id, and those whose words are new to search.
+    Also the rows of those that are stored, by id, those whose words are new to search, and those with new owners or
+    tags.
     """
     jobs = dict(facts.jobs)
     reworded: list[JobFacts] = []
+    relabelled: list[JobFacts] = []
     before: dict[int, Row] = {}
     for row in rows.load(tables.job, "id", facts.jobs.keys() | touched):
         before[row[0]] = row
@@ -255,12 +270,15 @@ def _merge_jobs(
         previous = stored.declared_stamp
         if is_reworded(stored.facets, incoming.facets):
             reworded.append(stored)
+        if is_relabelled(stored.facets, incoming.facets):
+            relabelled.append(stored)
         stored.merge(incoming)
         jobs[stored.id] = stored
         if stored.id in facts.declared and previous is not None and previous >= facts.declared[stored.id][0]:
             del facts.declared[stored.id]  # an older JobEvent than the one that stands
-    reworded.extend(job for job_id, job in facts.jobs.items() if job_id not in before)
-    return jobs, before, reworded
+    new = [job for job_id, job in facts.jobs.items() if job_id not in before]
+    relabelled.extend(job for job in new if is_relabelled({}, job.facets))
+    return jobs, before, [*reworded, *new], relabelled
 
 
 def _put_jobs(rows: Rows, jobs: dict[int, JobFacts], before: dict[int, Row]) -> None:
@@ -279,38 +297,43 @@ def _check_same(stored: str, name: str, same_namespace: bool = True) -> None:
 
 def _put_runs(rows: Rows, facts: Facts, next_run: int) -> tuple[dict[int, RunFacts], set[int], set[int]]:
     """Returns the merged runs of ``facts`` by their ids, the jobs that they belong to or did before, and the ids of the
-    runs that turned out to have begun earlier than was known."""
+    runs that turned out to have begun earlier than was known, or to be another job's."""
     runs: dict[int, RunFacts] = {}
     changed: list[tuple[Row, Row]] = []
     new = dict(facts.runs)
     touched: set[int] = set()
-    moved_back: set[int] = set()
+    moved: set[int] = set()
     for row in rows.load(tables.run, "run_key", facts.runs):
         run_id = row[0]
         runs[run_id] = stored = facts_of(RunFacts, row[1:])
         touched.add(stored.job_id)
         incoming = new.pop(stored.run_key)
-        if incoming.created_us < stored.created_us:
-            moved_back.add(run_id)
+        before = stored.job_id, stored.created_us
         stored.merge(incoming)
+        if before != (stored.job_id, stored.created_us):
+            moved.add(run_id)
         changed.append((row, (run_id, *row_of(stored))))
     rows.replace(tables.run, [pair for pair in changed if pair[0] != pair[1]])
     numbered = dict(enumerate(new.values(), next_run))
     runs |= numbered
     rows.add(tables.run, [(run_id, *row_of(run)) for run_id, run in numbered.items()])
     touched.update(run.job_id for run in runs.values())
-    return runs, touched, moved_back
+    return runs, touched, moved
 
 
 def _put_uses(
-    rows: Rows, facts: Facts, runs: dict[int, RunFacts], run_ids: dict[bytes, int], next_run: int
+    rows: Rows, facts: Facts, runs: dict[int, RunFacts], run_ids: dict[bytes, int], next_run: int, told: Told
 ) -> dict[int, Uses]:
-    """Returns all that each run reads and writes that this commit says anything about, by the run's id."""
+    """Returns all that each run reads and writes that this commit says anything about, by the run's id.
+
+    ``told`` takes in what is new of assertions.
+    """
     uses = {
         (run_ids[run_key], direction, dataset_id): use
         for run_key, sides in facts.uses.items()
         for (direction, dataset_id), use in sides.items()
     }
+    asserted = {(run, dataset) for (run, _, dataset), use in uses.items() if is_assertive(use.facets)}
     changed: list[tuple[Row, Row]] = []
     # a COMPLETE writes what was announced before it, too
     completed = {run_ids[key] for key, run in facts.runs.items() if run.completed_us is not None}
@@ -320,6 +343,8 @@ def _put_uses(
         incoming = uses.pop(row[:3], None)
         stored = facts_of(UseFacts, row[3:])
         found[row[0]][row[1:3]] = stored.facets
+        if (row[0], row[2]) in asserted:
+            told.before[runs[row[0]].run_key, row[2]].extend(assertion_entries(stored.facets))
         if incoming is not None or (row[1] == OUTPUT and row[0] in completed):
             if incoming is not None:
                 stored.merge(incoming)
@@ -328,6 +353,10 @@ def _put_uses(
     for (run, direction, dataset), use in uses.items():
         _write(use, direction, runs[run])
         found[run][direction, dataset] = use.facets
+    for run, dataset in asserted:
+        for direction in (INPUT, OUTPUT):
+            facets = found[run].get((direction, dataset), {})
+            told.after[runs[run].run_key, dataset].extend(assertion_entries(facets))
     rows.replace(tables.run_dataset, [pair for pair in changed if pair[0] != pair[1]])
     rows.add(tables.run_dataset, [(*key, *row_of(use)) for key, use in uses.items()])
     return found
@@ -381,6 +410,14 @@ def _put_declared(rows: Rows, facts: Facts, jobs: dict[int, JobFacts]) -> None:
         tables.declared_dataset,
         [(DESCRIBED, OUTPUT, dataset_id, pack_facets(facets)) for dataset_id, facets in facts.described.items()],
     )
+
+
+def _tell_of_versions(rows: Rows, facts: Facts, told: Told) -> None:
+    """Have ``told`` take in what DatasetEvents that are not stored yet tell of assertions."""
+    said = {key: facets for key, (*_, facets) in facts.dataset_versions.items() if is_assertive(facets)}
+    known = rows.load_pairs(tables.dataset_version, ("dataset_id", "key"), said) if said else []
+    for dataset, key in said.keys() - {(dataset, bytes(key)) for dataset, key in known}:
+        told.after[key, dataset].extend(assertion_entries(said[dataset, key]))
 
 
 def _put_versions(rows: Rows, facts: Facts) -> None:

@@ -22,15 +22,16 @@ class Intake:
 
         Raises RefusedBody, RefusedEvent or Unavailable.
         """
-        body = self._inflated(body, encoding)
-        try:
-            event = decode(body)
-        except CollectorError as error:
-            self._writer.submit((), (Refused(body, error),))
-            raise
-        refusals = self._writer.submit((event,))
-        if refusals:
-            raise refusals[event.hash]
+        with self._writer.admitted(len(body)) as arrived:
+            body = self._inflated(body, encoding)
+            try:
+                event = decode(body)
+            except CollectorError as error:
+                self._writer.submit((), (Refused(body, error),), arrived)
+                raise
+            refusals = self._writer.submit((event,), (), arrived)
+            if refusals:
+                raise refusals[event.hash]
 
     def batch(self, body: bytes, encoding: str = "") -> dict[str, Any]:
         """Store the good events of a JSON array, whatever is wrong with their neighbours.
@@ -38,11 +39,14 @@ class Intake:
         Returns the specification's batch answer. Raises RefusedBody where the body is no array, Unavailable where the
         whole must be sent again.
         """
-        body = self._inflated(body, encoding)
+        with self._writer.admitted(len(body)) as arrived:
+            return self._batch(self._inflated(body, encoding), arrived)
+
+    def _batch(self, body: bytes, arrived: float) -> dict[str, Any]:
         try:
             parts = split_batch(body)
         except RefusedBody as error:
-            self._writer.submit((), (Refused(body, error),))
+            self._writer.submit((), (Refused(body, error),), arrived)
             raise
         events: dict[int, Event] = {}
         refused: dict[int, CollectorError] = {}
@@ -53,7 +57,7 @@ class Intake:
                 refused[index] = error.with_traceback(None)  # which would hold this frame, and all of the bodies
         if parts:
             kept = [Refused(parts[index], error) for index, error in refused.items()]
-            late = self._writer.submit(list(events.values()), kept)
+            late = self._writer.submit(list(events.values()), kept, arrived)
             refused.update({index: late[event.hash] for index, event in events.items() if event.hash in late})
         return _summary(len(parts), refused)
 

@@ -17,17 +17,18 @@ def choose_canonical(members: Iterable[int], pairs: Collection[Pair], names: dic
     return min(members, key=lambda member: (member in given_as_alias, names[member], member))
 
 
-def refresh_names(rows: Rows, aliases: Collection[Pair]) -> set[int]:
+def refresh_names(rows: Rows, aliases: Collection[Pair]) -> tuple[set[int], set[int]]:
     """Store new aliases and name again what they tie together.
 
-    Returns the jobs whose edges must be made anew; those edges are gone when it returns.
+    Returns the jobs whose edges must be made anew, which are gone when it returns, and the datasets that another name
+    stands for now.
     """
     if not aliases:
-        return set()
+        return set(), set()
     stored = set(rows.load(tables.dataset_alias, "dataset_id", {dataset for dataset, _ in aliases}))
     new = set(aliases) - stored
     if not new:
-        return set()
+        return set(), set()
     rows.put(tables.dataset_alias, sorted(new))
     pairs = _component_pairs(rows, {member for pair in new for member in pair})
     datasets = {row[0]: row for row in rows.load(tables.dataset, "id", {member for pair in pairs for member in pair})}
@@ -48,7 +49,7 @@ def refresh_names(rows: Rows, aliases: Collection[Pair]) -> set[int]:
         jobs.update(owner for (owner,) in rows.load(tables.stated_edge, column, was, ("owner_id",)))
     for table in (tables.edge, tables.column_edge):
         rows.delete(table, ("job_id",), [(job,) for job in jobs])
-    return jobs
+    return jobs, {row[0] for row in changed}
 
 
 def components(pairs: Iterable[Pair]) -> list[set[int]]:

@@ -29,28 +29,38 @@ Key = tuple[int, bytes]
 
 
 def choose_newest_runs(
-    rows: Rows, jobs: dict[int, JobFacts], runs: dict[int, RunFacts], moved_back: Collection[int]
+    rows: Rows, jobs: dict[int, JobFacts], runs: dict[int, RunFacts], moved: Collection[int]
 ) -> None:
-    """Set each job's four newest runs.
+    """Set each job's four newest runs, and the state of the newest.
 
-    ``runs`` are those that this commit touched, merged and stored, by id; ``moved_back`` those of them that turned out
-    to have begun earlier than was known.
+    ``runs`` are those that this commit touched, merged and stored, by id; ``moved`` those of them that turned out to
+    have begun earlier than was known, or to be another job's.
     """
     of_job: dict[int, list[int]] = defaultdict(list)
     for run_id, run in runs.items():
         of_job[run.job_id].append(run_id)
     standing = {getattr(job, name) for job in jobs.values() for name, _, _ in _CHOICES} - {None}
     keys = _keys(rows, standing - runs.keys()) | {run_id: (run.created_us, run.run_key) for run_id, run in runs.items()}
+    elsewhere: dict[int, JobFacts] = {}  # jobs by a newest run that this commit did not touch
     for job in jobs.values():
+        before = job.latest_run
         for name, fits, condition in _CHOICES:
             old = getattr(job, name)
             candidates = [run_id for run_id in of_job[job.id] if fits(runs[run_id])]
-            if old is not None and old in runs and (runs[old].job_id != job.id or old in moved_back):
+            if old is not None and old in runs and (runs[old].job_id != job.id or old in moved):
                 setattr(job, name, _look_up(rows, job.id, condition))
             elif candidates:
                 if old is not None:
                     candidates.append(old)
                 setattr(job, name, max(candidates, key=keys.__getitem__))
+        if job.latest_run is None:
+            job.latest_state = None
+        elif job.latest_run in runs:
+            job.latest_state = runs[job.latest_run].state
+        elif job.latest_run != before:
+            elsewhere[job.latest_run] = job
+    for run_id, state in rows.load(tables.run, "id", elsewhere, ("id", "state")):
+        elsewhere[run_id].latest_state = state
 
 
 def _keys(rows: Rows, runs: Iterable[int]) -> dict[int, Key]:

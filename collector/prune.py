@@ -1,8 +1,8 @@
 """Retention: old raw events and runs go; the graph, its versions in force and every current facet stay.
 
 What stays is said in events, so that the store remains a function of its events: an old event is kept where something
-current rests on it (a job's newest runs, a dataset's newest version, a facet in force, the first mention of a thing),
-the others are deleted, and the derived rows are made anew from what is left.
+current rests on it (a job's newest runs, a dataset's newest version, an assertion's newest result, a facet in force,
+the first mention of a thing), the others are deleted, and the derived rows are made anew from what is left.
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ def _aliases(event: Event) -> set[tuple[str, str, str, str]]:
 
 
 def _current_runs(connection: Connection) -> set[bytes]:
-    """Keys of the runs that the current graph and its newest versions rest on, and of their parents."""
+    """Keys of the runs that the current graph, its newest versions, the newest result of each assertion and what jobs
+    wait for rest on, and of their parents."""
     job, run, use, dataset = tables.job, tables.run, tables.run_dataset, tables.dataset
+    dependency, assertion = tables.job_dependency.c, tables.assertion.c
     newest = (
         select(use.c.run)
         .where(use.c.dataset_id == dataset.c.id, tables.is_written(use))
@@ -102,7 +104,8 @@ def _current_runs(connection: Connection) -> set[bytes]:
     for column in (job.c.latest_run, job.c.input_run, job.c.output_run, job.c.statement_run):
         ids.update(connection.execute(select(column).where(column.is_not(None))).scalars())
     ids.update(one for one in connection.execute(select(newest)).scalars() if one is not None)
-    keys: set[bytes] = set()
+    ids.update(connection.execute(select(dependency.run).where(dependency.direction == tables.TOLD_BY)).scalars())
+    keys = {bytes(key) for key in connection.execute(select(assertion.key).distinct()).scalars()}
     for chunk in chunks(ids, CHUNK):
         query = select(run.c.run_key, run.c.parent_key, run.c.root_key).where(among(connection, run.c.id, chunk))
         for row in connection.execute(query):

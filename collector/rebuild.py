@@ -3,8 +3,10 @@ function of the set of events."""
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import time_ns
 
@@ -22,7 +24,9 @@ from collector.store.rows import rows_of
 
 log = logging.getLogger("headwater.rebuild")
 
-CHUNK = 2_000  # events merged before they meet the tables: more costs memory, less costs statements
+CHUNK = 500  # events read at once
+MERGED = 10_000  # events merged before they meet the tables: more costs memory, less costs statements
+MERGED_BYTES = 16 * 1024 * 1024  # or so many bytes of them: a Spark event is forty times a small one
 
 Progress = Callable[[int, int], None]  # events done, events in all
 
@@ -46,6 +50,11 @@ def rebuild(engine: Engine, progress: Progress | None = None) -> Rebuilt:
 
 def rebuild_in(connection: Connection, progress: Progress | None = None) -> Rebuilt:
     """``rebuild`` inside a transaction that is already open."""
+    with _no_collections():
+        return _rebuild(connection, progress)
+
+
+def _rebuild(connection: Connection, progress: Progress | None) -> Rebuilt:
     for table in tables.DERIVED:
         connection.execute(delete(table))
     rows = rows_of(connection)
@@ -71,14 +80,31 @@ def rebuild_in(connection: Connection, progress: Progress | None = None) -> Rebu
     return Rebuilt(done, unreadable)
 
 
-def stored_bodies(connection: Connection, size: int = CHUNK) -> Iterator[list[tuple[int, str, bytes]]]:
-    """(id, kind, raw JSON) of every stored event in commit order, ``size`` at a time."""
-    last = 0
+def stored_bodies(connection: Connection) -> Iterator[list[tuple[int, str, bytes]]]:
+    """(id, kind, raw JSON) of every stored event in commit order, about MERGED of them or MERGED_BYTES at a time."""
+    last = size = 0
+    chunk: list[tuple[int, str, bytes]] = []
     event = tables.event.c
     while True:
-        query = select(event.id, event.kind, event.body).where(event.id > last).order_by(event.id).limit(size)
+        query = select(event.id, event.kind, event.body).where(event.id > last).order_by(event.id).limit(CHUNK)
         found = [(event_id, kind, decompress(body)) for event_id, kind, body in connection.execute(query)]
+        chunk += found
+        size += sum(len(body) for _, _, body in found)
+        if chunk and (not found or len(chunk) >= MERGED or size >= MERGED_BYTES):
+            yield chunk
+            chunk, size = [], 0
         if not found:
             return
-        yield found
         last = found[-1][0]
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Merging makes millions of objects and no cycles among them; looking for some takes a third of a rebuild."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -5,12 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, not_, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from collector import keys, tables
 from collector.keys import isoformat
 from collector.listing import hidden_jobs, is_dataset_visible, is_job_visible, unlisted_datasets
+from collector.search_index import TRIGRAMS
 from collector.state import remembered
+from collector.store.engines import keep_to_indexes
 from collector.walk import among
 from lineage.nodes import dataset_node, job_node
 
@@ -42,6 +61,7 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
     At most 20 statements. Few hits are all ranked; of many, those of each rank are read in the order of their names
     until the page is full. They are counted once in each state of the store.
     """
+    keep_to_indexes(connection)
     wanted = query.text.replace("\x00", "\u2400").lower()
     terms = _Terms(connection, wanted, query.in_words)
     question = replace(query, text=wanted, by_time=False, limit=0, offset=0)
@@ -54,7 +74,8 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
         condition = terms.condition(len(terms.ranks))
     elif total <= FEW:
         # PostgreSQL plans for few things only where it is given them
-        named = select(_t.c.id).where(terms.condition(len(terms.ranks)))
+        by_index = terms.any_match()
+        named = by_index if by_index is not None else select(_t.c.id).where(terms.condition(len(terms.ranks)))
         condition = among(connection, _t.c.id, connection.execute(named).scalars())
     else:
         condition = among(connection, _t.c.id, _in_order(connection, query, terms, aside)[offset : offset + limit])
@@ -73,9 +94,28 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
     ], total
 
 
+class _InBytes(FunctionElement[str]):
+    """A text that is compared byte by byte, which is SQLite's way anyhow: so that one index tells where those of one
+    beginning lie, and both engines put names in one order."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_InBytes)
+def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses.clauses[0], **options))
+
+
+@compiles(_InBytes, "postgresql")
+def _collated(element: Any, compiler: Any, **options: Any) -> str:
+    return f'({compiler.process(element.clauses.clauses[0], **options)} COLLATE "C")'
+
+
 _t, _d, _j, _n = tables.search_text, tables.dataset, tables.job, tables.namespace
-_name = func.lower(_t.c.name)
-_NAMES = (_name, _t.c.name, _n.c.name, _t.c.id)
+_name = _InBytes(func.lower(_t.c.name))
+_BY_NAME = (_name, _InBytes(_t.c.name), _t.c.id)
+_NAMES = (*_BY_NAME[:2], _InBytes(_n.c.name), _t.c.id)
 _namespace_id = func.coalesce(_d.c.namespace_id, _j.c.namespace_id)
 _updated = func.coalesce(_d.c.updated_us, _j.c.updated_us).label("updated_us")
 
@@ -87,21 +127,21 @@ class _Terms:
         escaped = _escaped(wanted)
         is_sqlite = connection.dialect.name == "sqlite"
         self._trigrams = is_sqlite and _has_index(connection)
-        in_name = _name.like(f"%{escaped}%", escape="\\")
+        self._parts = not is_sqlite and _has_parts(connection)
+        in_name = _holds(_t.c.name, wanted)
         begins = _name.like(f"{escaped}%", escape="\\")
-        # SQLite does not see by itself that its index tells where these lie; PostgreSQL's order is not the bytes'
-        between = [_name >= wanted, _name < wanted + chr(0x10FFFF)] if is_sqlite else []
+        # neither engine sees by itself, at any parameter, that the index by name tells where these lie
+        between = [_name >= wanted, _name < wanted + chr(0x10FFFF)]
         after = [f"{sign}{wanted}" for sign in _SEPARATORS]
         #: each rank's condition, and the phrases of which the index must hold one (none: it cannot be asked)
         self.ranks: list[tuple[ColumnElement[bool], str, list[str]]] = [
             (_name == wanted, "name", [wanted]),
             (and_(begins, *between), "name", [wanted]),
-            (and_(in_name, or_(*(_name.like(f"%{_escaped(one)}%", escape="\\") for one in after))), "name", after),
+            (and_(in_name, or_(*(_holds(_t.c.name, one) for one in after))), "name", after),
             (in_name, "name", [wanted]),
         ]
         if in_words:
-            in_words_too = func.lower(_t.c.words).like(f"%{escaped}%", escape="\\")
-            self.ranks.append((in_words_too, "words", [wanted]))
+            self.ranks.append((_holds(_t.c.words, wanted), "words", [wanted]))
 
     def rank(self) -> ColumnElement[int]:
         """The rank of a hit."""
@@ -120,7 +160,13 @@ class _Terms:
 
     def match(self, column: str, phrases: list[str]) -> Select[Any] | None:
         """The ids that the index finds: no fewer than there are; None where it cannot be asked."""
-        if not self._trigrams or min(map(len, phrases)) < 3:
+        if min(map(len, phrases)) < 3:
+            return None
+        if self._parts:
+            columns = [_t.c[column]] if column else [_t.c.name, _t.c.words]
+            pairs = [(one, phrase) for one in columns for phrase in phrases]
+            return select(_t.c.id).where(or_(*(and_(_has_trigrams(*pair), _holds(*pair)) for pair in pairs)))
+        if not self._trigrams:
             return None
         quoted = " OR ".join('"' + one.replace('"', '""') + '"' for one in phrases)
         hits = text("SELECT rowid AS id FROM search_index WHERE search_index MATCH :phrase")
@@ -178,15 +224,19 @@ def _in_order(connection: Connection, query: SearchQuery, terms: _Terms, aside: 
             hits = hits.where(_is_of(query.kind))
         if aside:
             hits = hits.where(not_(among(connection, _t.c.id, aside)))
-        match = terms.match(column, phrases) if rank > 1 else None
-        if match is not None:
-            number = select(func.count()).select_from(match.subquery().select().limit(FEW + 1).subquery())
-            if connection.execute(number).scalar_one() <= FEW:
-                hits = hits.where(_t.c.id.in_(match))
-        found += connection.execute(hits.order_by(_name, _t.c.name, _t.c.id).limit(last - len(found))).scalars()
+        # PostgreSQL takes any condition on the index for one of few hits
+        match = terms.match(column, phrases) if rank > 1 and connection.dialect.name == "sqlite" else None
+        if match is not None and _are_few(connection, match):
+            hits = hits.where(_t.c.id.in_(match))
+        found += connection.execute(hits.order_by(*_BY_NAME).limit(last - len(found))).scalars()
         if len(found) >= last:
             break
     return found
+
+
+def _are_few(connection: Connection, match: Select[Any]) -> bool:
+    number = select(func.count()).select_from(match.subquery().select().limit(FEW + 1).subquery())
+    return connection.execute(number).scalar_one() <= FEW
 
 
 def _aside(connection: Connection) -> list[int] | None:
@@ -216,6 +266,22 @@ def _count(connection: Connection, query: SearchQuery, terms: _Terms, aside: lis
 def _has_index(connection: Connection) -> bool:
     found: Any = select(literal_column("1")).select_from(text("sqlite_master")).where(text("name = 'search_index'"))
     return connection.execute(found).first() is not None
+
+
+def _has_parts(connection: Connection) -> bool:
+    """Whether PostgreSQL has our index of trigrams; with ``pg_trgm`` it finds what a LIKE needs by itself."""
+    return connection.execute(select(func.to_regproc(TRIGRAMS).is_not(None))).scalar_one()
+
+
+def _holds(column: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
+    return func.lower(column).like(f"%{_escaped(wanted)}%", escape="\\")
+
+
+def _has_trigrams(column: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
+    """That our index has every trigram of ``wanted`` in the column."""
+    trigrams = sorted({wanted[place : place + 3] for place in range(len(wanted) - 2)})
+    parts = getattr(func, TRIGRAMS)(func.lower(column), type_=postgresql.ARRAY(Text))
+    return parts.op("@>")(bindparam(None, trigrams, type_=postgresql.ARRAY(Text)))
 
 
 def _escaped(wanted: str) -> str:

@@ -1,8 +1,9 @@
 """What search looks through: one row a dataset and job, with its name and the words that describe it.
 
-On SQLite an FTS5 index of trigrams lies on the rows, kept by triggers; on PostgreSQL two GIN indexes of ``pg_trgm``.
-Where neither is to be had, search reads the rows. Many hits are read in the order of an index of the names. A row is a
-function of the thing's name and newest facets, so it is made anew only when one of those is new.
+On SQLite an FTS5 index of trigrams lies on the rows, kept by triggers; on PostgreSQL two GIN indexes of ``pg_trgm``,
+or, where that extension is not to be had, of arrays of trigrams. Without FTS5, search reads the rows. Many hits are
+read in the order of an index of the names. A row is a function of the thing's name and newest facets, so it is made
+anew only when one of those is new.
 """
 
 from __future__ import annotations
@@ -30,7 +31,14 @@ class _Documentation(msgspec.Struct):
 
 _SEARCHED = frozenset(("schema", "documentation", "tags"))
 
-_BY_NAME = "CREATE INDEX IF NOT EXISTS ix_search_by_name ON search_text (lower(name), name, is_job)"
+_BY_NAME = {
+    "sqlite": ("CREATE INDEX IF NOT EXISTS ix_search_by_name ON search_text (lower(name), name, is_job)",),
+    "postgresql": (  # in the order of bytes: only there lie names of one beginning together
+        "DROP INDEX IF EXISTS ix_search_by_name",
+        "CREATE INDEX IF NOT EXISTS ix_search_by_bytes ON search_text"
+        ' (lower(name) COLLATE "C", name COLLATE "C", is_job)',
+    ),
+}
 _SQLITE = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS search_index USING fts5"
     "(name, words, content='search_text', content_rowid='id', tokenize='trigram')",
@@ -47,17 +55,32 @@ _POSTGRESQL = (
     "CREATE INDEX IF NOT EXISTS ix_search_name ON search_text USING gin (lower(name) gin_trgm_ops)",
     "CREATE INDEX IF NOT EXISTS ix_search_words ON search_text USING gin (lower(words) gin_trgm_ops)",
 )
+#: The trigrams of a text as an array, where there is no ``pg_trgm``: PostgreSQL can index arrays by itself.
+TRIGRAMS = "headwater_trigrams"
+_POSTGRESQL_ALONE = (
+    f"CREATE OR REPLACE FUNCTION {TRIGRAMS}(words text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS "
+    "$$ SELECT array_agg(DISTINCT substr(words, place, 3)) FROM generate_series(1, length(words) - 2) AS place $$",
+    f"CREATE INDEX IF NOT EXISTS ix_search_name_parts ON search_text USING gin ({TRIGRAMS}(lower(name)))",
+    f"CREATE INDEX IF NOT EXISTS ix_search_words_parts ON search_text USING gin ({TRIGRAMS}(lower(words)))",
+)
 
 
 def prepare_search(connection: Connection) -> bool:
     """Make the index where the database can hold one; whether it can. Search is slower without, and right."""
-    connection.execute(text(_BY_NAME))
-    statements = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
+    engine = connection.dialect.name
+    for statement in _BY_NAME[engine]:
+        connection.execute(text(statement))
+    return any(
+        _made(connection, one) for one in ((_SQLITE,) if engine == "sqlite" else (_POSTGRESQL, _POSTGRESQL_ALONE))
+    )
+
+
+def _made(connection: Connection, statements: Iterable[str]) -> bool:
     try:
         with connection.begin_nested():
             for statement in statements:
                 connection.execute(text(statement))
-    except DBAPIError:  # no FTS5 in this SQLite; no right to make the extension
+    except DBAPIError:  # no FTS5 in this SQLite; no right to make the extension, or none to be had
         return False
     return True
 

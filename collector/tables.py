@@ -44,9 +44,11 @@ Bytes = LargeBinary
 
 INPUT, OUTPUT = 0, 1  # values of the ``direction`` columns
 STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind columns of ``stated_edge``
+NEEDS, TRIGGERS, TOLD_BY = 0, 1, 2  # values of the ``direction`` column of ``job_dependency``
 
 RECORDS = "kind IN ('namespace', 'source', 'tag')"
 STARTED_LATE = "started_us > created_us"  # of runs
+FAILING = "NOT success"  # of assertions, by their newest result
 UNLISTED = "hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"  # of datasets: may not be listed
 
 
@@ -151,10 +153,12 @@ job = Table(
     Column("input_run", BigInteger),  # run.id of the newest run that read anything
     Column("output_run", BigInteger),  # run.id of the newest run that wrote anything
     Column("statement_run", BigInteger),  # run.id of the newest run that wrote anything or stated its lineage
+    Column("latest_state", String(9)),  # state of the newest run
     Column("hidden_us", BigInteger),
     Column("facets", Bytes, nullable=False),
-    Index(None, "namespace_id", "name", "id"),
-    Index("ix_job_name", "name", "id"),
+    # with the state, so that a page of jobs in some states, and their number, are read from the index alone
+    Index("ix_job_listed", "namespace_id", "name", "id", "latest_state"),
+    Index("ix_job_named", "name", "id", "latest_state"),
     Index("ix_job_unlisted", "namespace_id", **_where("hidden_us IS NOT NULL")),
     Index(None, "parent_id"),
 )
@@ -352,6 +356,88 @@ stated_edge = Table(
     sqlite_with_rowid=False,
 )
 
+# Who owns a dataset or job now: its newest ``ownership`` facet, of a dataset under any of its names.
+owner = Table(
+    "owner",
+    metadata,
+    Column("thing_id", BigInteger, nullable=False),  # the job's id, or the dataset's canonical one
+    Column("owner_id", BigInteger, nullable=False),  # of the name
+    Column("type", Text, nullable=False),  # '': none was given
+    Column("is_job", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("thing_id", "owner_id", "type"),
+    Index(None, "name", "thing_id"),
+    sqlite_with_rowid=False,
+)
+
+# The tags of a dataset, its columns, or a job now: the newest ``tags`` facet, and what was set by hand.
+tagged = Table(
+    "tagged",
+    metadata,
+    Column("thing_id", BigInteger, nullable=False),  # as in ``owner``
+    Column("field", Text, nullable=False),  # '': the thing itself
+    Column("tag_id", BigInteger, nullable=False),  # tag.id, whether or not there is such a row
+    Column("is_job", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("thing_id", "field", "tag_id"),
+    Index(None, "tag_id", "thing_id"),
+    sqlite_with_rowid=False,
+)
+
+# What each run and each DatasetEvent found of each assertion on a dataset (``dataQualityAssertions``). Assertion 0: the
+# facet was deleted, which ends all results until then.
+assertion_result = Table(
+    "assertion_result",
+    metadata,
+    Column("dataset_id", BigInteger, nullable=False),  # as named
+    Column("assertion_id", BigInteger, nullable=False),  # of (assertion, name, field)
+    Column("time_us", BigInteger, nullable=False),  # of the event that gave the facet
+    Column("key", Bytes(16), nullable=False),  # run.run_key, or the DatasetEvent's hash
+    Column("success", Boolean, nullable=False),
+    Column("severity", Text),  # error | warn, as a rule
+    PrimaryKeyConstraint("dataset_id", "assertion_id", "time_us", "key"),
+    sqlite_with_rowid=False,
+)
+
+# Each assertion on a dataset with its newest result, its newest failure, and how many there were of each.
+assertion = Table(
+    "assertion",
+    metadata,
+    Column("dataset_id", BigInteger, nullable=False),
+    Column("assertion_id", BigInteger, nullable=False),
+    Column("assertion", Text, nullable=False),
+    Column("name", Text, nullable=False),  # '': none was given
+    Column("field", Text, nullable=False),  # '': it is about the whole dataset
+    Column("success", Boolean, nullable=False),
+    Column("severity", Text),
+    Column("time_us", BigInteger, nullable=False),
+    Column("key", Bytes(16), nullable=False),
+    Column("results", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failed_us", BigInteger),
+    Column("failed_key", Bytes(16)),
+    PrimaryKeyConstraint("dataset_id", "assertion_id"),
+    Index("ix_assertion_failing", "dataset_id", **_where(FAILING)),
+    sqlite_with_rowid=False,
+)
+
+# What a job waits for and what it starts (``jobDependencies``), as its newest run that carries the facet says. One row
+# of direction TOLD_BY a job (other_id 0) says which run that is, and the rule for all that the job waits for.
+job_dependency = Table(
+    "job_dependency",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("direction", SmallInteger, nullable=False),
+    Column("other_id", BigInteger, nullable=False),  # the other job
+    Column("run", BigInteger, nullable=False),  # run.id
+    Column("dependency_type", Text),
+    Column("sequence_rule", Text),
+    Column("status_rule", Text),
+    PrimaryKeyConstraint("job_id", "direction", "other_id"),
+    Index("ix_job_dependency_other", "other_id", "direction", "job_id"),
+    sqlite_with_rowid=False,
+)
+
 facet_body = Table(
     "facet_body",
     metadata,
@@ -422,6 +508,11 @@ DERIVED = (
     column_edge,
     stated_edge,
     search_text,
+    owner,
+    tagged,
+    assertion,
+    assertion_result,
+    job_dependency,
     facet_body,
 )
 

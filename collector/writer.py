@@ -11,7 +11,8 @@ import logging
 import threading
 from _thread import LockType, allocate_lock
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -27,10 +28,14 @@ from collector.store.engines import writing
 log = logging.getLogger("headwater.writer")
 
 ANSWER_SECONDS = 0.9
+FULL_SECONDS = 0.5  # a request is refused at once where those before it wait so long already, or will
+PACE_BYTES = 64 * 1024  # commits of less say nothing of how fast many would be,
+PACES = 8  # and one of the last may have met with something that passes
 LINGER_SECONDS = 0.001  # at least so long may a commit wait for its share of requests,
-LINGER_SHARE = 0.5  # or this share of the time that the last commit took
+LINGER_SHARE = 0.5  # or this share of the time that the last commit took,
+MOST_LINGER_SECONDS = 0.02  # but never so long: the last one may have met with a store that was stuck
 MAX_WAITING_EVENTS = 20_000
-MAX_WAITING_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 MAX_COMMIT_EVENTS = 1_000
 MAX_COMMIT_BYTES = 16 * 1024 * 1024
 
@@ -54,6 +59,7 @@ class _Request:
     answered: LockType = field(default_factory=_held_lock)
     refusals: dict[bytes, RefusedEvent] = field(default_factory=dict)
     error: Exception | None = None
+    since: float = field(default_factory=monotonic)
 
     @property
     def count(self) -> int:
@@ -83,6 +89,8 @@ class Writer:
         self._waiting: deque[_Request] = deque()
         self._events = 0
         self._bytes = 0
+        self._inside = 0  # bytes of the requests that are being read, wait or are committed
+        self._paces: deque[float] = deque(maxlen=PACES)  # seconds a byte of the last large commits
         self._lock = threading.Lock()  # over all of the above and below
         self._closing = False
         self._sleeping = False  # whether the thread waits for ``_wake``, to be released at ``_wanted`` requests
@@ -94,22 +102,45 @@ class Writer:
         self.refused = 0
         self.failures = 0
 
-    def submit(self, events: Sequence[Event], refused: Sequence[Refused] = ()) -> dict[bytes, RefusedEvent]:
+    @contextmanager
+    def admitted(self, size: int) -> Iterator[float]:
+        """Around the work of reading ``size`` bytes and submitting what they say; gives the moment that it began.
+
+        Raises Unavailable at once where the answer would come too late: of three times as many batches as can be
+        committed fewer would be stored than of just enough, as reading them takes the interpreter from the thread that
+        commits.
+        """
+        with self._lock:
+            if self._closing:
+                raise Unavailable("The collector is stopping: send the event again in a second.")
+            if self._inside and self._is_late(size):
+                raise _full()
+            self._inside += size
+        try:
+            yield monotonic()
+        finally:
+            with self._lock:
+                self._inside -= size
+
+    def submit(
+        self, events: Sequence[Event], refused: Sequence[Refused] = (), arrived: float | None = None
+    ) -> dict[bytes, RefusedEvent]:
         """Commit ``events``, and keep ``refused`` in quarantine; returns when they are durable.
+
+        ``arrived`` is when the request did (``monotonic``), now by default.
 
         Returns the refusals, by event hash, of events that only the store could refuse. Raises Unavailable when the
         queue is full, the store cannot commit, or ANSWER_SECONDS have passed: nothing may be taken for stored then.
         """
         size = sum(len(event.raw) for event in events) + sum(len(one.body) for one in refused)
         request = _Request(events, refused, size)
+        if arrived is not None:
+            request.since = arrived
         with self._lock:
             if self._closing:
                 raise Unavailable("The collector is stopping: send the event again in a second.")
-            full = self._events + request.count > MAX_WAITING_EVENTS or self._bytes + size > MAX_WAITING_BYTES
-            if full and self._waiting:
-                raise Unavailable(
-                    "The collector has more waiting than it can commit: send the event again in a second."
-                )
+            if self._waiting and (self._events + request.count > MAX_WAITING_EVENTS or self._bytes + size > MAX_BYTES):
+                raise _full()
             self._start_thread()
             self._waiting.append(request)
             self._events += request.count
@@ -117,7 +148,7 @@ class Writer:
             if len(self._waiting) >= self._wanted:
                 self._wake_thread()
         try:
-            if not request.answered.acquire(timeout=ANSWER_SECONDS):
+            if not request.answered.acquire(timeout=max(0.0, request.since + ANSWER_SECONDS - monotonic())):
                 self._withdraw(request)
                 raise Unavailable("The store did not commit within a second: send the event again.")
             return request.result()
@@ -144,6 +175,14 @@ class Writer:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="headwater-writer", daemon=True)
             self._thread.start()
+
+    def _is_late(self, size: int) -> bool:
+        """Whether what is inside keeps the store busy until the answer to ``size`` bytes more is due, or memory full.
+
+        The request's own commit is not counted: a large one would never find its turn among small ones.
+        """
+        waits = self._waiting and monotonic() - self._waiting[0].since > FULL_SECONDS
+        return waits or self._inside + size > MAX_BYTES or self._inside * min(self._paces, default=0.0) > FULL_SECONDS
 
     def _withdraw(self, request: _Request) -> None:
         with self._lock:
@@ -178,13 +217,18 @@ class Writer:
             self._sleep(1)
             # wait a moment for as many requests as were there during the last commit: those answered are about to send
             # the next. Else commits hold half of what they could, and cost the same. A lone sender never waits.
-            self._sleep(senders, linger)
+            if self._events < MAX_COMMIT_EVENTS and self._bytes < MAX_COMMIT_BYTES:
+                self._sleep(senders, linger)
             requests = self._take()
             if not requests and self._closing:
                 return
             started = monotonic()
             self._commit(requests)
-            linger = max(LINGER_SECONDS, LINGER_SHARE * (monotonic() - started))
+            seconds = monotonic() - started
+            size = sum(request.size for request in requests)
+            if size >= PACE_BYTES:
+                self._paces.append(seconds / size)
+            linger = min(max(LINGER_SECONDS, LINGER_SHARE * seconds), MOST_LINGER_SECONDS)
             senders = max(len(requests) + len(self._waiting), 1)
 
     def _take(self) -> list[_Request]:
@@ -240,6 +284,9 @@ class Writer:
         self.failures += 1
         if _is_unavailable(error):
             log.warning("commit failed error=%r", str(error))
+            if "readonly" in str(error):
+                # a connection that SQLite opened while the disk was read-only stays so for ever
+                self._engine.dispose()
             request.answer(error=Unavailable("The store cannot commit now: send the event again in a second."))
         elif isinstance(error, RefusedEvent) and len(request.events) == 1:
             self._quarantine(request, {request.events[0].hash: error})
@@ -275,6 +322,10 @@ class Writer:
             request.answer(error=Unavailable("The store cannot commit now: send the event again in a second."))
         else:
             request.answer(refusals)
+
+
+def _full() -> Unavailable:
+    return Unavailable("The collector has more waiting than it can commit: send the event again in a second.")
 
 
 def _forget_frames(error: BaseException | None) -> None:

@@ -19,6 +19,9 @@ EDGE_LABEL_LENGTH = 40
 #: The class of the node that stands for what was cut off.
 MORE = "more"
 
+#: The status of a dataset, or column, of which an assertion fails.
+FAILING = "failing"
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -37,6 +40,7 @@ STYLES = {
     "run": Style("#e5e7eb", "#4b5563", "#111827"),
     "namespace": Style("#ccfbf1", "#0f766e", "#042f2e"),
     "failed": Style("#fecaca", "#b91c1c", "#450a0a"),
+    FAILING: Style("#fee2e2", "#b91c1c", "#450a0a"),
     "upstream_failed": Style("#fee2e2", "#b91c1c", "#450a0a", dashed=True),
     "skipped": Style("#f3f4f6", "#6b7280", "#1f2937", dashed=True),
     "unchanged": Style("#f3f4f6", "#6b7280", "#1f2937"),

@@ -25,8 +25,8 @@ class Node:
     """A dataset, job, column or run, or what stands for many of them: a namespace.
 
     ``id`` is ``str(NodeId)`` in the collector and the asset's node id in the emitter; a FIELD has its dataset's name in
-    ``name``. ``status`` (failed, unchanged, stale, added, removed, changed) colours the node in a diagram; ``detail``
-    is a second line of its label.
+    ``name``. ``status`` (failed, failing, unchanged, stale, added, removed, changed) colours the node in a diagram;
+    ``detail`` is a second line of its label.
     """
 
     id: str

@@ -26,7 +26,7 @@ from collector.api.pictures import drawn
 from collector.api.store import reader, store
 from collector.errors import BadQuery
 from collector.graph_nodes import shown_id
-from collector.graph_view import View
+from collector.graph_view import View, with_failing
 from collector.history.past import graph_at
 from collector.lineage_graph import Question, answer, look
 from collector.lineage_paths import route
@@ -161,6 +161,7 @@ def _question(direction: Direction, query: dict[str, Any]) -> Question:
         tuple(KINDS[one] for one in query["kind"]),
         query["match"],
         tuple(query["tag"]),
+        tuple(query["owner"]),
     )
     return Question(
         query["nodeId"],
@@ -196,12 +197,13 @@ def _drawn(form: str, query: dict[str, Any]) -> Response:
     with reader() as connection:
         with _then(connection, question, query) as graph:
             shown = look(graph, question)
-        highlight = _known(connection, shown.graph, query["highlight"])
+            styled = with_failing(graph, shown.graph)
+        highlight = _known(connection, styled, query["highlight"])
     if form == "json":
-        return json_response(to_document(shown.graph) | ({"note": shown.note} if shown.note else {}))
+        return json_response(to_document(styled) | ({"note": shown.note} if shown.note else {}))
     return drawn(
         form,
-        shown.graph,
+        styled,
         layout=query["layout"],
         title=query["title"],
         highlight=highlight,

@@ -79,6 +79,7 @@ class ViewQuery(Schema):
         metadata={"description": "only nodes with such a name: *, ? and [a-z] stand for letters"},
     )
     tag = _several(fields.String(validate=_NAME), "only nodes with this tag, or one of these")
+    owner = _several(fields.String(validate=_NAME), "only nodes that this owner owns, or one of these")
 
 
 class WalkQuery(DepthSchema, ViewQuery):

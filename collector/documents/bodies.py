@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import msgspec
 import orjson
 from sqlalchemy import Connection, select
 
 from collector.curation import NOTHING, Curated, is_curated, read_curated
-from collector.facets import read
+from collector.facets import is_deleted, read
 from collector.facts import IO_PREFIX, JOB_PREFIX, FacetSet
 from collector.packing import decompress, unpack_facets
 from collector.store.compiled import Among, statement
 from collector.tables import facet_body
 
 T = TypeVar("T")
-
-
-class _Deletable(msgspec.Struct):
-    deleted: bool = msgspec.field(name="_deleted", default=False)
 
 
 @statement
@@ -114,8 +109,4 @@ class Bodies:
         }
 
     def _is_deleted(self, body: int) -> bool:
-        raw = self._raw[body]
-        if b'"_deleted"' not in raw:
-            return False
-        flag = read(raw, _Deletable)
-        return flag is not None and flag.deleted
+        return is_deleted(self._raw[body])

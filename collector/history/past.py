@@ -38,6 +38,8 @@ from collector.walk import Direction, among, direct_flows, edges_of_datasets, ed
 from lineage.nodes import NodeKind
 
 _MOST_RUNS = 2_000  # that are looked through for a mention
+# the sorts of runs: any, then those of which a job keeps its newest (newest.py)
+_SORTS = ("", "AND r.has_inputs", "AND r.has_outputs", "AND (r.has_outputs OR r.has_statements)")
 _ANY_NODE = (NodeKind.DATASET, NodeKind.FIELD, NodeKind.JOB)
 
 
@@ -267,30 +269,40 @@ class _Past:
         return jobs | {one for (one,) in ask(self.store, sql, [(dataset,) for dataset in datasets])}
 
     def _newest_runs(self, jobs: Collection[int]) -> set[int]:
-        """The runs of each job that may have been its newest, of any sort."""
+        """The runs of each job that may have been its newest, of any sort.
+
+        A run that read and wrote stands for every sort, and what no run of a job ever did need not be looked for
+        among all of them.
+        """
         found: set[int] = set()
-        keyed = [(job,) for job in jobs]
         as_of, known = self.moment.as_of_us, self.moment.known_id
         last = "(SELECT MAX(e.event_id) FROM run_event AS e WHERE e.run = r.id)"
         was_over = "r.updated_us <= ?" + (f" AND {last} <= {known:d}" if known != EVER else "")
-        for condition in ("", "AND r.has_inputs", "AND r.has_outputs", "AND (r.has_outputs OR r.has_statements)"):
+        # those under way then count too, if they began later; by commit they may have seemed to
+        is_later = "r.created_us >= k.b" if known == EVER else "1 = 1"
+        under_way = "r.updated_us > ?" + (f" OR {last} > {known:d}" if known != EVER else "")
+        sql = "SELECT j.id, j.input_run, j.output_run, j.statement_run FROM {k} {x} job AS j ON j.id = k.a"
+        ever = {job: (job, *runs) for job, *runs in ask(self.store, sql, [(job,) for job in jobs])}
+        jobs = ever.keys()  # a dataset may stand in the place of a job: it has no runs
+        for place, condition in enumerate(_SORTS):
+            jobs = [job for job in jobs if ever[job][place] is not None]
             newest = (
                 f"(SELECT r.id FROM run AS r WHERE r.job_id = k.a AND r.created_us <= ? AND {was_over} {condition} "
                 "ORDER BY r.created_us DESC, r.run_key DESC LIMIT 1)"
             )
-            asked = f"SELECT n.id, n.job_id, n.created_us FROM {{k}} {{x}} run AS n ON n.id = {newest}"
-            over = ask(self.store, asked, keyed, as_of, as_of)
-            found.update(run for run, _, _ in over)
-            since = {job: created for _, job, created in over}
-            # those under way then count too, if they began later; by commit they may have seemed to
-            is_later = "r.created_us >= k.b" if known == EVER else "1 = 1"
-            under_way = "r.updated_us > ?" + (f" OR {last} > {known:d}" if known != EVER else "")
+            columns = "n.id, n.job_id, n.created_us, n.has_inputs AND n.has_outputs"
+            asked = f"SELECT {columns} FROM {{k}} {{x}} run AS n ON n.id = {newest}"
+            over = ask(self.store, asked, [(job,) for job in jobs], as_of, as_of)
+            found.update(run for run, *_ in over)
+            since = {job: created for _, job, created, _ in over}
             sql = (
                 f"SELECT r.id FROM {{k}} {{x}} run AS r ON r.job_id = k.a AND {is_later} "
                 f"WHERE r.created_us <= ? AND ({under_way}) {condition}"
             )
             pairs = [(job, since.get(job, -EVER)) for job in jobs]
             found.update(run for (run,) in ask(self.store, sql, pairs, as_of, as_of))
+            if place == 0:
+                jobs = set(jobs) - {job for _, job, _, is_every_sort in over if is_every_sort}
         return found
 
     def _seed(self, table: tables.Table, ids: Collection[int]) -> None:
@@ -320,7 +332,7 @@ class _Past:
             if table is tables.dataset:
                 rows.append((one, namespace_id, name, at, at, canonical, None, hidden_us, _NOTHING))
             else:
-                rows.append((one, namespace_id, name, at, at, *[None] * 7, hidden_us, _NOTHING))
+                rows.append((one, namespace_id, name, at, at, *[None] * 8, hidden_us, _NOTHING))
         self._rows.put(table, rows)
         self._seed_namespaces({row[1] for row in found})
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from collector import keys, tables
 from collector.history.moment import EVER, NOW, Moment
 from collector.history.uses import Run, Use, runs_at
+from collector.store.engines import keep_to_indexes
 from collector.store.keyed import Row, ask
 from collector.versions import version_uuid
 
@@ -343,6 +344,7 @@ class KnownVersions(Versions):
 
 def versions_at(connection: Connection, moment: Moment) -> Versions:
     """The versions of a store at a moment."""
+    keep_to_indexes(connection)
     return KnownVersions(connection, moment) if moment.is_by_commit else Versions(connection, moment)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,21 +14,25 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, delete, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from collector.errors import StoreError
 from collector.store.arrays import enable_arrays
+from collector.tables import event as event_table
+from collector.tables import store_fact
+
+log = logging.getLogger("headwater.store")
 
 LOCK_SECONDS = 0.6  # how long a commit waits for another process's: the answer is due within one second
 READ_SECONDS = 5
 _WRITER_LOCK = 0x48_65_61_64  # the advisory lock that makes PostgreSQL's writers take turns
-# A writer asks by key only: the index and a nested loop are right, however many rows the planner believes in, and
-# whether or not the tables were ever analyzed. One statement: each is a round trip.
+_KEEP_TO_INDEXES = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+# One string: each statement would be a round trip.
 _TAKE_TURN = (
-    f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'; SET LOCAL enable_seqscan = off; "
-    f"SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SELECT pg_advisory_xact_lock({_WRITER_LOCK})"
+    f"{_KEEP_TO_INDEXES}SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'; "
+    f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"
 )
 
 
@@ -112,8 +117,22 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def keep_to_indexes(connection: Connection) -> None:
+    """For the rest of the transaction, let PostgreSQL answer by index and nested loop alone.
+
+    Right for whoever asks by key: else, where tables grew since they were last analyzed, it may read them whole. (A
+    writer always does so; SQLite is told by the order of joins.)
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(_KEEP_TO_INDEXES)
+
+
 def upgrade(engine: Engine) -> None:
-    """Bring the schema to this version's; several processes may try at once. Raises StoreError where that cannot be."""
+    """Bring the schema to this version's; several processes may try at once. Raises StoreError where that cannot be.
+
+    Where a migration asks for it (store_fact ``rebuild``), every derived row is made anew in the same transaction: a
+    database is either as it was, or has its new rows filled.
+    """
     try:
         if _is_current(engine):
             return
@@ -125,8 +144,20 @@ def upgrade(engine: Engine) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             prepare_search(connection)
+            _rebuild_if_asked(connection)
     except (OperationalError, DatabaseError, sqlite3.Error, OSError) as error:
         raise StoreError(f"The database {engine.url!r} cannot be used: {_plain(error)}") from error
+
+
+def _rebuild_if_asked(connection: Connection) -> None:
+    from collector.rebuild import rebuild_in  # late: it knows the rows
+
+    asked = delete(store_fact).where(store_fact.c.name == "rebuild")
+    if not connection.execute(asked).rowcount or connection.execute(select(event_table.c.id).limit(1)).first() is None:
+        return
+    log.warning("making every derived row anew for a new schema: this can take minutes")
+    rebuilt = rebuild_in(connection)
+    log.warning("derived rows are made anew events=%d unreadable=%d", rebuilt.events, rebuilt.unreadable)
 
 
 def _is_current(engine: Engine) -> bool:

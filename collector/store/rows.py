@@ -64,19 +64,19 @@ class Rows(ABC):
     def replace(self, table: Table, changes: Sequence[tuple[Row, Row]]) -> None:
         """Overwrite stored rows, given as (as it is stored, as it shall be), the same primary key in both.
 
-        Most changes leave every indexed column alone; those rows are written without touching an index, which costs a
-        commit a third of the pages.
+        Most changes leave every indexed column alone, or all but one; only the indexes of those that change are
+        touched, which costs a commit a third of the pages.
         """
         indexed = _indexed(table)
-        loud = [new for old, new in changes if any(old[at] != new[at] for at in indexed)]
-        quiet = [new for old, new in changes if all(old[at] == new[at] for at in indexed)]
-        self.put(table, loud)
-        if quiet:
-            self._update(table, quiet)
+        by_columns: dict[tuple[int, ...], list[Row]] = {}
+        for old, new in changes:
+            by_columns.setdefault(tuple([at for at in indexed if old[at] != new[at]]), []).append(new)
+        for columns, rows in by_columns.items():
+            self._update(table, columns, rows)
 
     @abstractmethod
-    def _update(self, table: Table, rows: Sequence[Row]) -> None:
-        """Set the unindexed columns of stored rows."""
+    def _update(self, table: Table, indexed: tuple[int, ...], rows: Sequence[Row]) -> None:
+        """Set the unindexed columns of stored rows, and these indexed ones."""
 
     @abstractmethod
     def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
@@ -113,8 +113,8 @@ class SqliteRows(Rows):
         if rows:
             self.cursor.executemany(_sqlite_insert(table, overwrite=False), rows)
 
-    def _update(self, table: Table, rows: Sequence[Row]) -> None:
-        self.cursor.executemany(_sqlite_update(table), rows)
+    def _update(self, table: Table, indexed: tuple[int, ...], rows: Sequence[Row]) -> None:
+        self.cursor.executemany(_sqlite_update(table, indexed), rows)
 
     def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
         if keys:
@@ -175,8 +175,8 @@ class PostgresRows(Rows):
         if rows:
             self.cursor.execute(_postgres_insert(table, overwrite=False), _arrays(table, rows))
 
-    def _update(self, table: Table, rows: Sequence[Row]) -> None:
-        self.cursor.execute(_postgres_update(table), _arrays(table, rows))
+    def _update(self, table: Table, indexed: tuple[int, ...], rows: Sequence[Row]) -> None:
+        self.cursor.execute(_postgres_update(table, indexed), _arrays(table, rows))
 
     def delete(self, table: Table, columns: Sequence[str], keys: Sequence[Row]) -> None:
         if not keys:
@@ -252,23 +252,24 @@ def _indexed(table: Table) -> tuple[int, ...]:
     )
 
 
-def _unindexed(table: Table) -> list[tuple[int, str]]:
-    indexed = _indexed(table)
-    return [(at, column.name) for at, column in enumerate(table.columns) if at not in indexed]
+def _changing(table: Table, indexed: tuple[int, ...]) -> list[tuple[int, str]]:
+    """The unindexed columns, and these indexed ones."""
+    still = set(_indexed(table)) - set(indexed)
+    return [(at, column.name) for at, column in enumerate(table.columns) if at not in still]
 
 
 @cache
-def _sqlite_update(table: Table) -> str:
+def _sqlite_update(table: Table, indexed: tuple[int, ...]) -> str:
     at = {column.name: place for place, column in enumerate(table.columns, 1)}
-    sets = ", ".join(f'"{name}" = ?{place + 1}' for place, name in _unindexed(table))
+    sets = ", ".join(f'"{name}" = ?{place + 1}' for place, name in _changing(table, indexed))
     where = " AND ".join(f'"{name}" = ?{at[name]}' for name in primary_key(table))
     # a whole row is bound, so its last column must be spoken of
     return f'UPDATE "{table.name}" SET {sets} WHERE {where} AND ?{len(at)} IS ?{len(at)}'
 
 
 @cache
-def _postgres_update(table: Table) -> str:
-    sets = ", ".join(f'"{name}" = v."{name}"' for _, name in _unindexed(table))
+def _postgres_update(table: Table, indexed: tuple[int, ...]) -> str:
+    sets = ", ".join(f'"{name}" = v."{name}"' for _, name in _changing(table, indexed))
     where = " AND ".join(f't."{name}" = v."{name}"' for name in primary_key(table))
     arrays = ", ".join(f"%s::{_postgres_type(table, column.name)}[]" for column in table.columns)
     return f'UPDATE "{table.name}" AS t SET {sets} FROM unnest({arrays}) AS v({_names(table)}) WHERE {where}'

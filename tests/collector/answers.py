@@ -92,6 +92,13 @@ def ask_everything(client: FlaskClient, most: int = 30, depth: int = 20) -> list
     events = get(client, "/api/v1/events/lineage", limit=1_000)
     assert len(events["events"]) == min(events["totalCount"], 1_000)
     get(client, "/api/v1/quarantine", limit=1_000)
+    for owner in get(client, "/api/v1/owners", limit=most)["owners"]:
+        owned = get(client, f"/api/v1/owners/{quote(owner['name'], safe='')}")
+        assert owned["totalCount"] >= max(owner["datasets"], owner["jobs"])
+    for tag in get(client, "/api/v1/tags", limit=most)["tags"]:
+        get(client, f"/api/v1/tags/{quote(tag['name'], safe='')}/members")
+    for failing in get(client, "/api/v1/quality/failing", limit=most)["datasets"]:
+        assert get(client, "/api/v1/quality", nodeId=failing["nodeId"])["failing"] == failing["failing"]
     for namespace, name in _few(names(client, tables.dataset), most):
         found = get(client, f"/api/v1/namespaces/{quote(namespace, safe='')}/datasets/{quote(name, safe='')}")
         assert set(found["id"]) == {"namespace", "name"}
@@ -114,6 +121,11 @@ def _few(found: list[tuple[str, str]], most: int) -> Iterator[tuple[str, str]]:
 
 def _ask_of_node(client: FlaskClient, node_id: str, depth: int, granularities: tuple[str, ...]) -> list[str]:
     diagrams = []
+    if node_id.startswith("dataset:"):
+        assert get(client, "/api/v1/quality", nodeId=node_id)["nodeId"]
+        get(client, "/api/v1/quality/results", nodeId=node_id)
+    if node_id.startswith("job:"):
+        assert get(client, "/api/v1/dependencies", nodeId=node_id, depth=depth)["nodeId"] == node_id
     if node_id.startswith(("dataset:", "job:")):
         graph = get(client, "/api/v1/lineage", nodeId=node_id, depth=depth)["graph"]
         assert [node["id"] for node in graph] == sorted({node["id"] for node in graph})

@@ -51,9 +51,41 @@ _targets = st.one_of(
     st.integers(1, 4).map(lambda number: {"type": "JOB", "namespace": "jobs", "name": f"j{number}"}),
     st.just({"type": "JOB"}),
 )
+_owners = st.one_of(
+    st.lists(
+        st.builds(lambda name, kind: {"name": name, **kind}, _names, st.sampled_from([{}, {"type": "MAINTAINER"}])),
+        max_size=2,
+    ).map(lambda owners: {"ownership": facet(owners=owners)}),
+    st.just({"ownership": facet(_deleted=True)}),
+)
+_tags = st.one_of(
+    st.lists(
+        st.builds(
+            lambda key, value, field: {"key": key, "value": value, **field},
+            st.sampled_from(["PII", "t"]),
+            st.sampled_from(["true", "other"]),
+            st.sampled_from([{}, {"field": "x"}]),
+        ),
+        max_size=2,
+    ).map(lambda tags: {"tags": facet(tags=tags)}),
+    st.just({"tags": facet(_deleted=True)}),
+)
+_assertions = st.one_of(
+    st.lists(
+        st.builds(
+            lambda one, success, rest: {"assertion": one, "success": success, **rest},
+            st.sampled_from(["not_null", "unique"]),
+            st.booleans(),
+            st.sampled_from([{}, {"column": "x"}, {"severity": "warn"}]),
+        ),
+        max_size=3,
+    ).map(lambda found: {"dataQualityAssertions": facet(assertions=found)}),
+    st.just({"dataQualityAssertions": facet(_deleted=True)}),
+)
 _job_facets = st.one_of(
     st.just({}),
-    st.just({}),
+    _owners,
+    _tags,
     st.lists(
         st.builds(lambda target, sources: {**target, "inputs": sources}, _targets, st.lists(_sources, max_size=2)),
         max_size=2,
@@ -73,6 +105,10 @@ _dataset_facets = st.one_of(
     st.tuples(_names, st.sampled_from("xyz")).map(lambda origin: {"columnLineage": facet(**columns(x=[origin]))}),
     st.just({"columnLineage": facet(_deleted=True)}),
     st.just({"schema": "no facet at all"}),
+    _owners,
+    _tags,
+    _assertions,
+    _assertions,
     st.builds(lambda sources: {"lineage": facet(inputs=sources)}, st.lists(_sources, max_size=2)),
     st.builds(lambda sources: {"lineage": facet(fields={"x": {"inputs": sources}})}, st.lists(_sources, max_size=2)),
 )
@@ -85,7 +121,8 @@ def _datasets(draw: st.DrawFn) -> tuple[JSON, ...]:
         dataset: JSON = {"namespace": "data", "name": name, "facets": draw(_dataset_facets)}
         if draw(st.booleans()):
             side = draw(st.sampled_from(["inputFacets", "outputFacets"]))
-            dataset[side] = {"outputStatistics": facet(rowCount=draw(st.integers(0, 2)))}
+            statistics = {"outputStatistics": facet(rowCount=draw(st.integers(0, 2)))}
+            dataset[side] = draw(st.one_of(st.just(statistics), _assertions, _tags))
         found.append(dataset)
     return tuple(found)
 
@@ -104,8 +141,23 @@ def _delivery(instance: int, sequence: int) -> JSON:
     return {"headwater_delivery": facet(**number, **({"dropped": dropped} if sequence == 2 else {}))}
 
 
+_dependency = st.builds(
+    lambda number, rule: {"job": {"namespace": "jobs", "name": f"j{number}"}, **rule},
+    st.integers(1, 4),
+    st.sampled_from([{}, {"dependency_type": "IMPLICIT_DEPENDENCY"}, {"status_trigger_rule": "EXECUTE_ON_FAILURE"}]),
+)
+_dependencies = st.one_of(
+    st.builds(
+        lambda before, after: {"jobDependencies": facet(upstream=before, downstream=after)},
+        st.lists(_dependency, max_size=2),
+        st.lists(_dependency, max_size=2),
+    ),
+    st.just({"jobDependencies": facet(_deleted=True)}),
+)
 _run_facets = st.one_of(
     st.just({}),
+    _dependencies,
+    _dependencies,
     st.integers(1, 4).map(_parent),
     st.integers(0, 2).map(lambda day: {"nominalTime": facet(nominalStartTime=f"2026-01-0{day + 1}T00:00:00Z")}),
     st.tuples(st.integers(1, 2), st.sampled_from([1, 2, 3, 1_024, 1_025])).map(lambda number: _delivery(*number)),

@@ -39,6 +39,8 @@ def good_facets() -> dict[str, dict[str, JSON]]:
                 place = next(place for end, place in _PLACES.items() if name.endswith(end))
                 found[place][key] = facet(**_example(schema, schema["$defs"][name]))
     found["dataset"] |= {key: facet(**body) for key, body in _OURS.items()}
+    # a DatasetFacet by name, an InputDatasetFacet by its schema
+    found["inputFacets"]["dataQualityAssertions"] = found["dataset"]["dataQualityAssertions"]
     return found
 
 

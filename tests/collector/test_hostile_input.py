@@ -441,6 +441,36 @@ def test_wrong_facet_is_shown_as_it_came(client: FlaskClient) -> None:
     }  # fmt: skip
 
 
+def test_huge_names_and_lists_in_facets_that_become_rows_are_answered_for(client: FlaskClient) -> None:
+    huge = "\x00" + "é" * 50_000
+    many = range(12_000)
+    facets = {
+        "ownership": facet_body(owners=[{"name": huge, "type": huge}, *({"name": f"o{n}"} for n in many)]),
+        "tags": facet_body(tags=[{"key": huge, "value": huge, "field": huge}, *({"key": f"t{n}"} for n in many)]),
+    }
+    found = [{"assertion": huge, "success": False, "column": huge, "name": huge, "severity": huge}]
+    found += [{"assertion": f"a{n}", "success": True} for n in many]
+    waits = {"job": {"namespace": huge, "name": huge}, "dependency_type": huge, "status_trigger_rule": huge}
+    others = [waits, *({"job": {"namespace": "jobs", "name": f"j{n}"}} for n in range(2_000))]
+    event = run_event(
+        outputs=(_dataset("a", facets | {"dataQualityAssertions": facet_body(assertions=found)}),),
+        run_facets={"jobDependencies": facet_body(upstream=others, trigger_rule=huge)},
+        job_facets=facets,
+    )
+    assert client.post(LINEAGE, data=raw(event)).status_code == 201
+    owners = get(client, "/api/v1/owners", limit=10_000)
+    assert (owners["totalCount"], len(owners["owners"])) == (10_000, 10_000)
+    quality = get(client, "/api/v1/quality", nodeId="dataset:data:a")
+    assert (quality["totalCount"], quality["failing"]) == (10_000, 1)
+    assert len(quality["assertions"][0]["column"].encode()) <= 600
+    (failing,) = get(client, "/api/v1/quality/failing")["datasets"]
+    assert failing["name"] == "a"
+    answer = get(client, "/api/v1/dependencies", nodeId="job:jobs:load")
+    assert len(answer["dependencies"]) == 2_001
+    assert {one["datasets"] + one["jobs"] for one in owners["owners"]} == {2}
+    assert_alive(client)
+
+
 def test_odd_origins_of_columns_are_answered_for(client: FlaskClient) -> None:
     origins = [
         {"namespace": "", "name": "x", "field": "f"},

@@ -1,0 +1,144 @@
+"""How good datasets are: what assertions on them found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from collector.api.answers import json_response
+from collector.api.query import Page
+from collector.api.store import reader
+from collector.graph_nodes import shown_id
+from collector.lookup import find_namespace, find_node
+from collector.quality import failing_datasets, quality_of, results_of
+from lineage.nodes import NodeKind
+
+blueprint = Blueprint(
+    "quality", __name__, url_prefix="/api/v1/quality", description="What assertions on datasets found"
+)
+
+
+class _NodeQuery(Page):
+    nodeId = fields.String(
+        required=True, metadata={"description": "dataset:{namespace}:{name}", "example": "dataset:shop:orders"}
+    )
+
+
+class FailingQuery(Page):
+    """Which datasets."""
+
+    namespace = fields.String(load_default=None, metadata={"description": "only those in this namespace"})
+
+
+class WhenSchema(Schema):
+    """When something was found, and in which run."""
+
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    runId = fields.String(required=True, allow_none=True, metadata={"description": "null: a DatasetEvent told"})
+
+
+class ResultSchema(WhenSchema):
+    """What was found of an assertion."""
+
+    assertion = fields.String(required=True, metadata={"description": "what sort it is: not_null, unique, …"})
+    name = fields.String(required=True, allow_none=True)
+    column = fields.String(required=True, allow_none=True)
+    success = fields.Boolean(required=True)
+    severity = fields.String(required=True, allow_none=True, metadata={"description": "error or warn, as a rule"})
+
+
+class AssertionSchema(ResultSchema):
+    """An assertion with its newest result."""
+
+    lastFailure = fields.Nested(WhenSchema, required=True, allow_none=True)
+    results = fields.Integer(required=True, metadata={"description": "how many there are"})
+    failures = fields.Integer(required=True, metadata={"description": "how many of them failed"})
+
+
+class QualitySchema(Schema):
+    """The assertions on a dataset."""
+
+    nodeId = fields.String(required=True)
+    assertions = fields.List(fields.Nested(AssertionSchema), required=True)
+    failing = fields.Integer(required=True, metadata={"description": "how many fail now"})
+    totalCount = fields.Integer(required=True)
+
+
+class ResultsSchema(Schema):
+    """A page of the results on a dataset."""
+
+    nodeId = fields.String(required=True)
+    results = fields.List(fields.Nested(ResultSchema), required=True)
+    totalCount = fields.Integer(required=True)
+
+
+class FailingDatasetSchema(Schema):
+    """A dataset of which an assertion fails now."""
+
+    nodeId = fields.String(required=True)
+    namespace = fields.String(required=True)
+    name = fields.String(required=True)
+    at = fields.String(required=True, metadata={"format": "date-time", "description": "of the newest failure"})
+    failing = fields.Integer(required=True, metadata={"description": "how many assertions fail"})
+    assertions = fields.List(
+        fields.Nested(ResultSchema), required=True, metadata={"description": "those that fail, at most 100"}
+    )
+
+
+class FailingSchema(Schema):
+    """A page of the datasets of which an assertion fails now."""
+
+    datasets = fields.List(fields.Nested(FailingDatasetSchema), required=True)
+    totalCount = fields.Integer(required=True)
+
+
+@blueprint.route("")
+@blueprint.arguments(_NodeQuery, location="query")
+@blueprint.alt_response(200, schema=QualitySchema, description="assertions, those that fail first")
+@blueprint.alt_response(404, description="No such dataset")
+@blueprint.doc(summary="The newest result of each assertion on a dataset")
+def get_quality(query: dict[str, Any]) -> Response:
+    """With its newest failure and how many results there are."""
+    with reader() as connection:
+        found = find_node(connection, query["nodeId"], (NodeKind.DATASET,))
+        assertions = quality_of(connection, found.id)
+        node_id = shown_id(connection, found)
+    return json_response(
+        {
+            "nodeId": node_id,
+            "assertions": assertions[query["offset"] :][: query["limit"]],
+            "failing": sum(not one["success"] for one in assertions),
+            "totalCount": len(assertions),
+        }
+    )
+
+
+@blueprint.route("/results")
+@blueprint.arguments(_NodeQuery, location="query")
+@blueprint.alt_response(200, schema=ResultsSchema, description="results, newest first")
+@blueprint.alt_response(404, description="No such dataset")
+@blueprint.doc(summary="What each run found of the assertions on a dataset")
+def list_results(query: dict[str, Any]) -> Response:
+    """Also of assertions that are no longer."""
+    with reader() as connection:
+        found = find_node(connection, query["nodeId"], (NodeKind.DATASET,))
+        results, total = results_of(connection, found.id, query["limit"], query["offset"])
+        node_id = shown_id(connection, found)
+    return json_response({"nodeId": node_id, "results": results, "totalCount": total})
+
+
+@blueprint.route("/failing")
+@blueprint.arguments(FailingQuery, location="query")
+@blueprint.alt_response(200, schema=FailingSchema, description="datasets, the newest failure first")
+@blueprint.alt_response(404, description="No such namespace")
+@blueprint.doc(summary="Datasets of which an assertion fails now")
+def list_failing(query: dict[str, Any]) -> Response:
+    """Those whose newest result of some assertion is a failure."""
+    with reader() as connection:
+        namespace = query["namespace"]
+        namespace_id = find_namespace(connection, namespace) if namespace is not None else None
+        found, total = failing_datasets(connection, namespace_id, query["limit"], query["offset"])
+    return json_response({"datasets": found, "totalCount": total})
