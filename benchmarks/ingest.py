@@ -26,6 +26,7 @@ WARM_SECONDS = 0.7
 SHARE_OF_TOP = 0.7  # the load under which latency is asked
 FIRST_EVENTS = 10_000  # memory is compared with what it was then
 SPARK_EVENTS = 2_000  # for bytes on disk
+KNOWN_EVENTS = 5_000  # small ones: after these every job and dataset is known, as in life, and costs a third
 
 Progress = Callable[[str], None]
 

@@ -25,7 +25,7 @@ from sqlalchemy import select as select_columns
 
 from benchmarks import processes
 from benchmarks.events import SHAPES
-from benchmarks.ingest import MODES, SINGLE, WARM_SECONDS, Driver, Settings
+from benchmarks.ingest import BATCH, KNOWN_EVENTS, MODES, SINGLE, WARM_SECONDS, Driver, Settings
 from benchmarks.load import Connection, Plan, requests_of
 from benchmarks.postgres import postgres_server
 from benchmarks.processes import Server, ServerFailed, tail
@@ -82,6 +82,7 @@ def _measure(settings: Settings, server: Server, database: str) -> Iterator[Figu
     driver = Driver(server)
     acknowledged: list[Path] = []
     first = 0
+    driver.drive(MODES[1], 60, requests=KNOWN_EVENTS // BATCH)
     for mode, connections, share in ((SINGLE, PRODUCERS, 1.0), (MODES[1], OUTBOXES, 0.25)):
         title = f"{engine}, {mode.title}"
         driver.drive(mode, WARM_SECONDS)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks import processes
-from benchmarks.ingest import BATCH, MODES, SINGLE, WARM_SECONDS, Driver, Settings
+from benchmarks.ingest import BATCH, KNOWN_EVENTS, MODES, SINGLE, Driver, Settings
 from benchmarks.postgres import postgres_server
 from benchmarks.processes import Server
 from benchmarks.report import Figure, Target, median
@@ -32,9 +32,9 @@ def _fill(settings: Settings, server: Server) -> tuple[float, float]:
     """Events a second one a request, and in batches, until EVENTS are stored."""
     driver = Driver(server)
     settings.progress(f"rebuild: {EVENTS:,} events into {server.name}")
-    warm, _ = driver.drive(SINGLE, WARM_SECONDS)
+    driver.drive(BATCHES, 600, requests=KNOWN_EVENTS // BATCH)
     single, _ = driver.drive(SINGLE, settings.seconds)
-    done = warm.events + single.events
+    done = KNOWN_EVENTS + single.events
     batches, _ = driver.drive(BATCHES, 600, requests=max(1, (EVENTS - done) // BATCH))
     return single.events_per_second, batches.events_per_second
 
