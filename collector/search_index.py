@@ -50,6 +50,7 @@ _SQLITE = (
     " INSERT INTO search_index(search_index, rowid, name, words) VALUES ('delete', old.id, old.name, old.words);"
     " INSERT INTO search_index(rowid, name, words) VALUES (new.id, new.name, new.words); END",
 )
+_FROM_ROWS = "INSERT INTO search_index(search_index) VALUES ('rebuild')"
 _POSTGRESQL = (
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
     "CREATE INDEX IF NOT EXISTS ix_search_name ON search_text USING gin (lower(name) gin_trgm_ops)",
@@ -70,9 +71,11 @@ def prepare_search(connection: Connection) -> bool:
     engine = connection.dialect.name
     for statement in _BY_NAME[engine]:
         connection.execute(text(statement))
-    return any(
-        _made(connection, one) for one in ((_SQLITE,) if engine == "sqlite" else (_POSTGRESQL, _POSTGRESQL_ALONE))
-    )
+    if engine != "sqlite":
+        return _made(connection, _POSTGRESQL) or _made(connection, _POSTGRESQL_ALONE)
+    known = connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = 'search_index'")).first()
+    # rows may be there already, of a SQLite that had no FTS5
+    return _made(connection, _SQLITE if known else (*_SQLITE, _FROM_ROWS))
 
 
 def _made(connection: Connection, statements: Iterable[str]) -> bool:

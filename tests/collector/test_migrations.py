@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, inspect, select
 
 import collector
 from collector import tables
+from collector.search import SearchQuery, search
 from collector.store.engines import open_engine, reading, upgrade, writing
 from collector.store.rows import rows_of
 from tests.collector.events import dataset, dataset_event, facet, raw, run_event
@@ -110,3 +111,20 @@ def test_upgrade_that_fails_leaves_the_database_as_it_was(engine: Engine, monkey
     assert not {table.name for table in NEW} & set(inspect(engine).get_table_names())
     upgrade(engine)
     assert state(engine) == live
+
+
+def test_rows_of_a_sqlite_without_fts5_are_found_once_there_is_one(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'lineage.db'}")
+    upgrade(engine)
+    fill_in_batches(engine, [[one] for one in BODIES])
+    live = state(engine)
+    with writing(engine) as connection:  # as such a SQLite leaves it
+        for trigger in ("added", "gone", "changed"):
+            connection.exec_driver_sql(f"DROP TRIGGER search_text_{trigger}")
+        connection.exec_driver_sql("DROP TABLE search_index")
+    alembic(engine, "0001", down=True)
+    upgrade(engine)  # makes every row anew: an index that lacks them would be taken for a malformed database
+    assert state(engine) == live
+    with reading(engine) as connection:
+        assert search(connection, SearchQuery("before"))[1] == 1
+    engine.dispose()
