@@ -283,26 +283,26 @@ class _Past:
         under_way = "r.updated_us > ?" + (f" OR {last} > {known:d}" if known != EVER else "")
         sql = "SELECT j.id, j.input_run, j.output_run, j.statement_run FROM {k} {x} job AS j ON j.id = k.a"
         ever = {job: (job, *runs) for job, *runs in ask(self.store, sql, [(job,) for job in jobs])}
-        jobs = ever.keys()  # a dataset may stand in the place of a job: it has no runs
+        rest = set(ever)  # a dataset may stand in the place of a job: it has no runs
         for place, condition in enumerate(_SORTS):
-            jobs = [job for job in jobs if ever[job][place] is not None]
+            wanted = [job for job in rest if ever[job][place] is not None]
             newest = (
                 f"(SELECT r.id FROM run AS r WHERE r.job_id = k.a AND r.created_us <= ? AND {was_over} {condition} "
                 "ORDER BY r.created_us DESC, r.run_key DESC LIMIT 1)"
             )
             columns = "n.id, n.job_id, n.created_us, n.has_inputs AND n.has_outputs"
             asked = f"SELECT {columns} FROM {{k}} {{x}} run AS n ON n.id = {newest}"
-            over = ask(self.store, asked, [(job,) for job in jobs], as_of, as_of)
+            over = ask(self.store, asked, [(job,) for job in wanted], as_of, as_of)
             found.update(run for run, *_ in over)
             since = {job: created for _, job, created, _ in over}
             sql = (
                 f"SELECT r.id FROM {{k}} {{x}} run AS r ON r.job_id = k.a AND {is_later} "
                 f"WHERE r.created_us <= ? AND ({under_way}) {condition}"
             )
-            pairs = [(job, since.get(job, -EVER)) for job in jobs]
+            pairs = [(job, since.get(job, -EVER)) for job in wanted]
             found.update(run for (run,) in ask(self.store, sql, pairs, as_of, as_of))
             if place == 0:
-                jobs = set(jobs) - {job for _, job, _, is_every_sort in over if is_every_sort}
+                rest -= {job for _, job, _, is_every_sort in over if is_every_sort}
         return found
 
     def _seed(self, table: tables.Table, ids: Collection[int]) -> None:

@@ -201,6 +201,18 @@ def test_description_of_a_dataset_makes_nothing_stale(night: Night) -> None:
     assert states == {"report": False}
 
 
+def test_what_an_older_run_stated_holds_in_the_past_though_a_newer_one_did_nothing(client: FlaskClient) -> None:
+    origin = {"type": "DATASET", "namespace": "data", "name": "b"}
+    stated = facet(entries=[{"type": "DATASET", "namespace": "data", "name": "a", "inputs": [origin]}])
+    older = run_event("START", at(0), run=1, job="states", job_facets={"lineage": stated})
+    newer = run_event("START", at(1), run=2, job="states")
+    for event in (older, newer):
+        assert client.post(f"{API}/lineage", data=raw(event)).status_code == 201
+    for clock in ({}, {"asOf": at(5)}, {"knownAt": "2040-01-01T00:00:00Z"}):
+        found = get(client, f"{API}/lineage/downstream", nodeId="dataset:data:b", granularity="dataset", **clock)
+        assert names(found["nodes"]) == ["b", "a"]
+
+
 @pytest.mark.parametrize(
     ("path", "query"),
     [
