@@ -15,9 +15,9 @@ from typing import NamedTuple
 import msgspec
 
 from collector import keys, tables
+from collector.facet_bodies import load_bodies
 from collector.facets import is_deleted, read
 from collector.facts import IO_PREFIX, Entry, FacetSet
-from collector.packing import decompress
 from collector.store.rows import Row, Rows, primary_key
 
 MOST = 10_000  # assertions of one facet
@@ -77,9 +77,7 @@ def refresh_assertions(rows: Rows, told: Told) -> None:
     entries = [entry for side in (told.before, told.after) for found in side.values() for entry in found]
     if not entries:
         return
-    ids = {entry[2] for entry in entries}
-    loaded = rows.load(tables.facet_body, "id", ids, ("id", "body"))
-    bodies = {one: _read(decompress(body)) for one, body in loaded}
+    bodies = {one: _read(body) for one, body in load_bodies(rows, {entry[2] for entry in entries}).items()}
     names: dict[int, Named] = {DELETED: ("", "", "")}
     for found in bodies.values():
         names.update((keys.hashed_id("assertion", *named), named) for named in found or ())

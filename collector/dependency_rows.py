@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from collector import tables
 from collector.dependencies import FACET, Dependencies, read_dependencies
+from collector.facet_bodies import load_bodies
 from collector.facts import Facts, RunFacts
-from collector.packing import decompress, unpack_facets
+from collector.packing import unpack_facets
 from collector.store.rows import Row, Rows, primary_key
 from collector.tables import TOLD_BY
 
@@ -44,8 +45,7 @@ def refresh_dependencies(
     loaded = rows.load(tables.run, "id", wanted_runs - facets.keys(), ("id", "facets"))
     facets |= {run: unpack_facets(packed) for run, packed in loaded}
     ids = {run: found[FACET][2] for run, found in facets.items()}
-    loaded = rows.load(tables.facet_body, "id", set(ids.values()), ("id", "body"))
-    said = {body: read_dependencies(decompress(packed)) for body, packed in loaded}
+    said = {one: read_dependencies(body) for one, body in load_bodies(rows, set(ids.values())).items()}
     gone: list[Row] = []
     new: list[Row] = []
     for job, run in chosen.items():

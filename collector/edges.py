@@ -15,10 +15,11 @@ import msgspec
 
 from collector import tables
 from collector.curation import TOLD
+from collector.facet_bodies import load_bodies
 from collector.facets import ColumnLineage, InputField, Transformation, has_name, read
 from collector.facts import FacetSet, JobFacts
 from collector.keys import FIELD_BYTES, clean_name, dataset_id
-from collector.packing import decompress, facts_of, unpack_facets
+from collector.packing import facts_of, unpack_facets
 from collector.store.rows import Row, Rows
 from collector.tables import INPUT, OUTPUT
 
@@ -164,8 +165,7 @@ def _described_columns(rows: Rows, described: Collection[int]) -> dict[int, int]
 
 def _put_column_edges(rows: Rows, fresh: dict[tuple[int, int], int]) -> None:
     """The column edges of each (job, destination dataset), from the body of its columnLineage."""
-    bodies = rows.load(tables.facet_body, "id", set(fresh.values()), ("id", "body"))
-    parsed = {body_id: column_origins(decompress(body)) for body_id, body in bodies}
+    parsed = {one: column_origins(body) for one, body in load_bodies(rows, set(fresh.values())).items()}
     canonical = _canonical(rows, {origin for origins in parsed.values() for _, origin, _, _ in origins})
     made: dict[tuple[object, ...], Row] = {}
     for (job_id, destination), body_id in fresh.items():

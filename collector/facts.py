@@ -7,7 +7,7 @@ commit and an event with what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -59,6 +59,16 @@ def merge_facets(mine: FacetSet, theirs: FacetSet) -> list[str]:
             mine[name] = entry
             won.append(name)
     return won
+
+
+def brings_new(stored: FacetSet, incoming: FacetSet, fits: Callable[[str], bool]) -> bool:
+    """Whether ``incoming`` brings a facet of a name that ``fits`` with another body than ``stored`` has."""
+    for name, entry in incoming.items():
+        if fits(name):
+            old = stored.get(name)
+            if old is None or old[2] != entry[2]:
+                return True
+    return False
 
 
 def earliest(a: int | None, b: int | None) -> int | None:

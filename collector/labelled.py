@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from collector import keys, tables
 from collector.errors import NotFound
 from collector.labels import owner_id
-from collector.listing import is_dataset_visible, is_job_visible
+from collector.listing import is_dataset_listed, is_job_visible
 from collector.registry import tag_id
 from collector.state import remembered
 from collector.walk import among
@@ -100,9 +100,7 @@ def _listed(label: FromClause) -> tuple[FromClause, ColumnElement[bool]]:
         .outerjoin(_j, and_(_j.c.id == label.c.thing_id, label.c.is_job))
         .join(_n, _n.c.id == func.coalesce(_d.c.namespace_id, _j.c.namespace_id))
     )
-    as_dataset = and_(
-        ~label.c.is_job, is_dataset_visible(_d, _n), or_(_d.c.lifecycle.is_(None), _d.c.lifecycle != "DROP")
-    )
+    as_dataset = and_(~label.c.is_job, is_dataset_listed(_d, _n))
     return joined, or_(as_dataset, and_(label.c.is_job, is_job_visible(_j, _n)))
 
 

@@ -13,9 +13,10 @@ import msgspec
 
 from collector import keys, tables
 from collector.curation import is_tag_facet, read_curated
+from collector.facet_bodies import load_bodies
 from collector.facets import is_deleted, read
-from collector.facts import IO_PREFIX, FacetSet, JobFacts, merge_facets
-from collector.packing import decompress, unpack_facets
+from collector.facts import IO_PREFIX, FacetSet, JobFacts, brings_new, merge_facets
+from collector.packing import unpack_facets
 from collector.registry import Tags, tag_id
 from collector.store.rows import Row, Rows, primary_key
 
@@ -42,12 +43,11 @@ def owner_id(name: str) -> int:
 
 def is_relabelled(stored: FacetSet, incoming: FacetSet) -> bool:
     """Whether ``incoming`` brings a facet that tells of owners or tags with another body than ``stored``."""
-    for name, entry in incoming.items():
-        if name in _LABELS or is_tag_facet(name):
-            old = stored.get(name)
-            if old is None or old[2] != entry[2]:
-                return True
-    return False
+    return brings_new(stored, incoming, _is_label)
+
+
+def _is_label(name: str) -> bool:
+    return name in _LABELS or is_tag_facet(name)
 
 
 def refresh_labels(rows: Rows, datasets: Collection[int], jobs: Iterable[JobFacts]) -> None:
@@ -64,7 +64,7 @@ def refresh_labels(rows: Rows, datasets: Collection[int], jobs: Iterable[JobFact
     if not things:
         return
     ids = {entry[2] for _, facets in things.values() for entry in _label_entries(facets)}
-    bodies = {one: decompress(body) for one, body in rows.load(tables.facet_body, "id", ids, ("id", "body"))}
+    bodies = load_bodies(rows, ids)
     owners = {row for one, (is_job, facets) in things.items() for row in _owner_rows(one, is_job, facets, bodies)}
     tags = {row for one, (is_job, facets) in things.items() for row in _tag_rows(one, is_job, facets, bodies)}
     for table, wanted in ((tables.owner, owners), (tables.tagged, tags)):
@@ -74,7 +74,7 @@ def refresh_labels(rows: Rows, datasets: Collection[int], jobs: Iterable[JobFact
 
 
 def _label_entries(facets: FacetSet) -> Iterator[tuple[int, int, int]]:
-    return (entry for name, entry in facets.items() if name in _LABELS or is_tag_facet(name))
+    return (entry for name, entry in facets.items() if _is_label(name))
 
 
 def _newest(facets: FacetSet, name: str, bodies: Mapping[int, bytes]) -> bytes | None:

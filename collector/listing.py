@@ -36,6 +36,11 @@ def is_dataset_visible(dataset: FromClause, namespace: FromClause) -> ColumnElem
     return or_(_is_newer(dataset.c.updated_us, dataset.c.hidden_us, namespace.c.hidden_us), newer_under_another)
 
 
+def is_dataset_listed(dataset: FromClause, namespace: FromClause) -> ColumnElement[bool]:
+    """Whether a canonical row of ``dataset`` is neither hidden nor dropped."""
+    return and_(is_dataset_visible(dataset, namespace), func.coalesce(dataset.c.lifecycle, "") != "DROP")
+
+
 def _is_newer(at: Any, *hidden: Any) -> ColumnElement[bool]:
     return and_(*(or_(one.is_(None), at > one) for one in hidden))
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 from collector import tables
 from collector.assertions import DELETED
 from collector.keys import isoformat, run_uuid
-from collector.listing import is_dataset_visible
+from collector.listing import is_dataset_listed
 from collector.tables import FAILING
 from collector.walk import among
 from lineage.nodes import dataset_node
@@ -95,7 +95,7 @@ def failing_datasets(
     query = (
         _failing(_c.c.id, n.c.name, _c.c.name, at, func.count(_a.c.assertion_id.distinct()))
         .join(n, n.c.id == _c.c.namespace_id)
-        .where(is_dataset_visible(_c, n), or_(_c.c.lifecycle.is_(None), _c.c.lifecycle != "DROP"))
+        .where(is_dataset_listed(_c, n))
         .group_by(_c.c.id, n.c.name, _c.c.name)
     )
     if namespace_id is not None:

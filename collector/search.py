@@ -26,7 +26,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from collector import keys, tables
 from collector.keys import isoformat
-from collector.listing import hidden_jobs, is_dataset_visible, is_job_visible, unlisted_datasets
+from collector.listing import hidden_jobs, is_dataset_listed, is_job_visible, unlisted_datasets
 from collector.search_index import TRIGRAMS
 from collector.state import remembered
 from collector.store.engines import keep_to_indexes
@@ -192,8 +192,7 @@ def _hits(query: SearchQuery) -> Select[Any]:
                 and_(
                     not_(_t.c.is_job),
                     _d.c.canonical_id == _d.c.id,
-                    func.coalesce(_d.c.lifecycle, "") != "DROP",
-                    is_dataset_visible(_d, _n),
+                    is_dataset_listed(_d, _n),
                 ),
             )
         )

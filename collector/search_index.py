@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 from collector import tables
 from collector.curation import is_curated, read_curated
+from collector.facet_bodies import load_bodies
 from collector.facets import SchemaField, TableSchema, read
-from collector.facts import DatasetFacts, FacetSet, JobFacts
-from collector.packing import decompress
+from collector.facts import DatasetFacts, FacetSet, JobFacts, brings_new
 from collector.registry import Tags
 from collector.store.rows import Rows
 
@@ -90,12 +90,7 @@ def _made(connection: Connection, statements: Iterable[str]) -> bool:
 
 def is_reworded(stored: FacetSet, incoming: FacetSet) -> bool:
     """Whether ``incoming`` brings a facet that search looks through with another body than ``stored``."""
-    for name, entry in incoming.items():
-        if name in _SEARCHED or is_curated(name):
-            old = stored.get(name)
-            if old is None or old[2] != entry[2]:
-                return True
-    return False
+    return brings_new(stored, incoming, lambda name: name in _SEARCHED or is_curated(name))
 
 
 def refresh_search(rows: Rows, datasets: Iterable[DatasetFacts], jobs: Iterable[JobFacts]) -> None:
@@ -110,7 +105,7 @@ def refresh_search(rows: Rows, datasets: Iterable[DatasetFacts], jobs: Iterable[
         for name, entry in facets.items()
         if name in _SEARCHED or is_curated(name)
     }
-    bodies = {one: decompress(body) for one, body in rows.load(tables.facet_body, "id", ids, ("id", "body"))}
+    bodies = load_bodies(rows, ids)
     wanted = {one: (one, is_job, name, _words(facets, bodies)) for is_job, one, name, facets in things}
     for row in rows.load(tables.search_text, "id", wanted):
         if wanted[row[0]] == (row[0], bool(row[1]), *row[2:]):

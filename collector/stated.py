@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from collector import tables
+from collector.facet_bodies import load_bodies
 from collector.facts import JobFacts
-from collector.packing import decompress, unpack_facets
+from collector.packing import unpack_facets
 from collector.statements import STATEMENT, Flow, Thing, flows
 from collector.store.rows import Row, Rows, primary_key
 from collector.tables import INPUT, OUTPUT, STATED_DATASET, STATED_JOB, STATED_NOTHING
@@ -96,7 +97,7 @@ def _statements_of_datasets(rows: Rows, names: Iterable[int]) -> Statements:
 def _rows(rows: Rows, statements: Statements) -> tuple[set[Row], set[Row]]:
     """The rows of ``stated_edge`` and those of ``column_edge`` that the statements make."""
     ids = {body for one in statements.values() for _, body in one}
-    bodies = {body: decompress(raw) for body, raw in rows.load(tables.facet_body, "id", ids, ("id", "body"))}
+    bodies = load_bodies(rows, ids)
     made = [
         (owner, flow)
         for owner, one in statements.items()

@@ -112,7 +112,7 @@ class Writer:
         """
         with self._lock:
             if self._closing:
-                raise Unavailable("The collector is stopping: send the event again in a second.")
+                raise _stopping()
             if self._inside and self._is_late(size):
                 raise _full()
             self._inside += size
@@ -138,7 +138,7 @@ class Writer:
             request.since = arrived
         with self._lock:
             if self._closing:
-                raise Unavailable("The collector is stopping: send the event again in a second.")
+                raise _stopping()
             if self._waiting and (self._events + request.count > MAX_WAITING_EVENTS or self._bytes + size > MAX_BYTES):
                 raise _full()
             self._start_thread()
@@ -322,6 +322,10 @@ class Writer:
             request.answer(error=Unavailable("The store cannot commit now: send the event again in a second."))
         else:
             request.answer(refusals)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The collector is stopping: send the event again in a second.")
 
 
 def _full() -> Unavailable:

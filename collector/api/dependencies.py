@@ -90,8 +90,7 @@ class DependenciesSchema(Schema):
 @blueprint.doc(summary="What a job waits for, and what it starts")
 def get_dependencies(query: dict[str, Any]) -> Response:
     """By the ``jobDependencies`` facets of the jobs' newest runs; of control, not of data."""
-    most = store().max_nodes
     with reader() as connection:
         found = find_node(connection, query["nodeId"], (NodeKind.JOB,))
-        way, limit = Direction(query["direction"]), min(query["limit"] or most, most)
+        way, limit = Direction(query["direction"]), store().most_nodes(query["limit"])
         return json_response(dependencies(connection, found.id, way, query["depth"], limit))

@@ -153,7 +153,6 @@ def get_paths(query: dict[str, Any]) -> Response:
 
 
 def _question(direction: Direction, query: dict[str, Any]) -> Question:
-    most = store().max_nodes
     view = View(
         query["evidence"],
         query["collapse"],
@@ -168,8 +167,8 @@ def _question(direction: Direction, query: dict[str, Any]) -> Question:
         direction,
         query["depth"],
         query["granularity"],
-        limit=min(query["limit"] or most, most),
-        reach=most,
+        limit=store().most_nodes(query["limit"]),
+        reach=store().max_nodes,
         view=view,
     )
 

@@ -306,4 +306,4 @@ def _shown(form: str, found: JSON, graph_of: Callable[[JSON], Graph]) -> Respons
 
 
 def _limit(query: dict[str, Any]) -> int:
-    return min(query["limit"] or store().max_nodes, store().max_nodes)
+    return store().most_nodes(query["limit"])

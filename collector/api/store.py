@@ -27,6 +27,10 @@ class Store:
     max_body: int = MAX_BODY
     max_nodes: int = 10_000
 
+    def most_nodes(self, wanted: int | None) -> int:
+        """How many nodes an answer may have: as ``wanted``, within ``max_nodes``."""
+        return min(wanted or self.max_nodes, self.max_nodes)
+
 
 def store() -> Store:
     """The current app's."""
