@@ -16,6 +16,7 @@ from collector import create_app
 from collector.api.store import EXTENSION
 from collector.store.engines import open_engine, upgrade
 from tests.collector.databases import postgresql_database, postgresql_server
+from tests.collector.patience import PatientClient
 
 # The same examples every time: a run says whether this change broke something. HEADWATER_EXPLORE=1 tries others.
 settings.register_profile("steady", derandomize=True, database=None)
@@ -53,8 +54,9 @@ def engine(database: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def app(database: str) -> Iterator[Flask]:
-    """A collector in this process, on each engine."""
+    """A collector in this process, on each engine; its test clients come again where it was busy."""
     app = create_app(database, TESTING=True)
+    app.test_client_class = PatientClient
     yield app
     held = app.extensions[EXTENSION]
     held.writer.close()

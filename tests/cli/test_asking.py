@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from click.testing import CliRunner, Result
 from markdown_it import MarkdownIt
 
@@ -19,6 +18,7 @@ from collector.app import create_app
 from collector.commands.asking import _best
 from collector.pull_request import MAX_COMMENT, Change, code, comment
 from tests.cli.conftest import Headwater, failed_with
+from tests.collector.patience import patient_session
 from tests.mermaid_parser import parse_all
 
 JSON = dict[str, Any]
@@ -301,7 +301,7 @@ def test_diff_of_two_versions_takes_nothing_of_moments(headwater: Headwater, pip
 def told(collector: str) -> str:
     """The collector, with EVENTS under names of this module's own."""
     events = json.loads(json.dumps(EVENTS).replace("s3://lake", "s3://asking").replace('"shop"', '"asking"'))
-    assert requests.post(f"{collector}/api/v1/lineage/batch", json=events, timeout=30).status_code == 200
+    assert patient_session().post(f"{collector}/api/v1/lineage/batch", json=events, timeout=30).status_code == 200
     return collector
 
 

@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from tests.cli.conftest import Headwater, failed_with
+from tests.collector.patience import patient_session
 
 READY_SECONDS = 30
 
@@ -50,7 +51,7 @@ def test_it_says_where_it_is_and_answers_there(tmp_path: Path) -> None:
         assert requests.get(f"{url}/health", timeout=5).json()["ready"] is True
         assert requests.get(f"{url}/docs/", timeout=5).status_code == 200
         event = {"eventTime": "2026-01-01T00:00:00Z", "job": {"namespace": "n", "name": "j"}}
-        assert requests.post(f"{url}/api/v1/lineage", json=event, timeout=5).status_code == 201
+        assert patient_session().post(f"{url}/api/v1/lineage", json=event, timeout=5).status_code == 201
         process.send_signal(signal.SIGTERM)
         out, error = process.communicate(timeout=30)
     assert (process.returncode, out, error) == (0, "", "")
@@ -62,7 +63,7 @@ def test_several_workers_share_one_database_of_either_engine(tmp_path: Path, dat
     with serving(tmp_path, "--db", database, "--workers", "2") as (_, url):
         for number in range(20):  # each on a connection of its own, so that both workers get some
             event = {"eventTime": "2026-01-01T00:00:00Z", "job": {"namespace": "n", "name": f"j{number}"}}
-            assert requests.post(f"{url}/api/v1/lineage", json=event, timeout=5).status_code == 201
+            assert patient_session().post(f"{url}/api/v1/lineage", json=event, timeout=5).status_code == 201
         found = requests.get(f"{url}/api/v1/events/lineage", timeout=5).json()
     assert found["totalCount"] == 20
 
@@ -138,7 +139,7 @@ def test_requests_that_come_at_once_are_all_answered(tmp_path: Path) -> None:
 
     def send(number: int) -> None:
         event = {"eventTime": "2026-01-01T00:00:00Z", "job": {"namespace": "n", "name": f"j{number}"}}
-        answers.append(requests.post(f"{url}/api/v1/lineage", json=event, timeout=20).status_code)
+        answers.append(patient_session().post(f"{url}/api/v1/lineage", json=event, timeout=20).status_code)
 
     with serving(tmp_path) as (_, url):
         threads = [threading.Thread(target=send, args=(number,)) for number in range(100)]

@@ -1,19 +1,25 @@
-"""A client that comes again where a busy machine could not commit in time, as producers do."""
+"""Clients that come again where a busy machine could not commit in time, as producers do.
+
+Any test of something else than the 503 itself sends by one of these: a machine's disk may stand still for seconds.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
+import requests
 from flask.testing import FlaskClient
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 from werkzeug.test import TestResponse
 
-TIMES = 10
-SECONDS = 0.2
+TIMES = 20
+SECONDS = 0.3
 
 
 class PatientClient(FlaskClient):
-    """Asks again on 503 with ``Retry-After``, for two seconds at most."""
+    """Of a collector in this process. Asks again on 503 with ``Retry-After``, TIMES at most."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         response = super().open(*args, **kwargs)
@@ -23,3 +29,11 @@ class PatientClient(FlaskClient):
             time.sleep(SECONDS)
             response = super().open(*args, **kwargs)
         return response
+
+
+def patient_session() -> requests.Session:
+    """For a collector in a process of its own; likewise."""
+    again = Retry(TIMES, connect=0, status_forcelist=[503], allowed_methods=None, respect_retry_after_header=True)
+    session = requests.Session()
+    session.mount("http://", HTTPAdapter(max_retries=again))
+    return session

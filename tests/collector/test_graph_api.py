@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 import pytest
-import requests
 from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
@@ -20,6 +19,7 @@ from collector.api.store import EXTENSION
 from lineage.nodes import dataset_node, field_node, job_node
 from tests.collector.answers import get, get_text, parsed, read_strictly
 from tests.collector.events import JSON, columns, dataset, dataset_event, facet, job_event, raw, run_event, schema
+from tests.collector.patience import patient_session
 from tests.collector.real_events import DBT
 
 LINEAGE = "/api/v1/lineage"
@@ -619,7 +619,7 @@ def test_odd_names_are_found_by_path_and_node_id(client: FlaskClient) -> None:
 
 
 def test_odd_names_are_found_over_a_real_server(served: str) -> None:
-    assert requests.post(f"{served}{LINEAGE}/batch", json=named_events()).json()["failed_events"] == []
+    assert patient_session().post(f"{served}{LINEAGE}/batch", json=named_events()).json()["failed_events"] == []
     connection = http.client.HTTPConnection(urlsplit(served).netloc)
 
     def ask(path: str) -> Any:

@@ -23,6 +23,7 @@ from collector.api.store import EXTENSION
 from collector.store.engines import open_engine, writing
 from tests.collector.answers import get, kept
 from tests.collector.events import JSON, dataset, dataset_event, job_event, raw, run_event, schema
+from tests.collector.patience import patient_session
 from tests.collector.real_events import real_events
 
 LINEAGE, BATCH, EVENTS = "/api/v1/lineage", "/api/v1/lineage/batch", "/api/v1/events/lineage"
@@ -315,6 +316,13 @@ def test_failure_of_ours_shows_no_traceback(app: Flask, monkeypatch: pytest.Monk
 # --- when the store cannot commit ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def impatient(app: Flask) -> Flask:
+    """The collector, whose test clients take a 503 for an answer."""
+    app.test_client_class = None
+    return app
+
+
 @contextmanager
 def locked(database: str) -> Iterator[None]:
     """Another connection that writes: BEGIN IMMEDIATE on SQLite, the writers' advisory lock on PostgreSQL."""
@@ -333,8 +341,8 @@ def assert_told_to_come_again(response: Any) -> None:
     assert "again" in response.json["message"]
 
 
-def test_locked_store_tells_producers_to_come_again_and_serves_readers(app: Flask, database: str) -> None:
-    client = app.test_client()
+def test_locked_store_tells_producers_to_come_again_and_serves_readers(impatient: Flask, database: str) -> None:
+    client = impatient.test_client()
     bad = {"eventTime": "never"}
     client.post(LINEAGE, data=raw(KINDS["job"]))
     with locked(database):  # each answer below comes while the lock is held
@@ -351,11 +359,11 @@ def test_locked_store_tells_producers_to_come_again_and_serves_readers(app: Flas
     assert len(kept(client)) == 1
 
 
-def test_requests_that_wait_for_a_locked_store_are_all_answered(app: Flask, database: str) -> None:
+def test_requests_that_wait_for_a_locked_store_are_all_answered(impatient: Flask, database: str) -> None:
     statuses: list[int] = []
 
     def post(number: int) -> None:
-        statuses.append(app.test_client().post(LINEAGE, data=raw(run_event(run=number))).status_code)
+        statuses.append(impatient.test_client().post(LINEAGE, data=raw(run_event(run=number))).status_code)
 
     threads = [threading.Thread(target=post, args=(number,)) for number in range(12)]
     with locked(database):
@@ -364,16 +372,18 @@ def test_requests_that_wait_for_a_locked_store_are_all_answered(app: Flask, data
         for thread in threads:
             thread.join()
     assert statuses == [503] * 12
-    assert app.extensions[EXTENSION].writer.waiting == 0
-    assert app.test_client().post(LINEAGE, data=raw(run_event(run=99))).status_code == 201
+    assert impatient.extensions[EXTENSION].writer.waiting == 0
+    assert impatient.test_client().post(LINEAGE, data=raw(run_event(run=99))).status_code == 201
 
 
-def test_full_queue_turns_requests_away_at_once(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_queue_turns_requests_away_at_once(
+    impatient: Flask, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writer, "MAX_WAITING_EVENTS", 3)
     messages: list[str] = []
 
     def post(number: int) -> None:
-        response = app.test_client().post(LINEAGE, data=raw(run_event(run=number)))
+        response = impatient.test_client().post(LINEAGE, data=raw(run_event(run=number)))
         assert_told_to_come_again(response)
         messages.append(response.json["message"])
 
@@ -384,13 +394,13 @@ def test_full_queue_turns_requests_away_at_once(app: Flask, database: str, monke
         for thread in threads:
             thread.join()
     assert any("more waiting than it can commit" in message for message in messages)
-    assert app.test_client().post(LINEAGE, data=raw(run_event(run=99))).status_code == 201
+    assert impatient.test_client().post(LINEAGE, data=raw(run_event(run=99))).status_code == 201
 
 
-def test_collector_that_stops_tells_producers_to_come_again(app: Flask) -> None:
-    client = app.test_client()
+def test_collector_that_stops_tells_producers_to_come_again(impatient: Flask) -> None:
+    client = impatient.test_client()
     assert client.post(LINEAGE, data=raw(KINDS["run"])).status_code == 201
-    app.extensions[EXTENSION].writer.close()
+    impatient.extensions[EXTENSION].writer.close()
     assert_told_to_come_again(client.post(LINEAGE, data=raw(KINDS["job"])))
     assert get(client, EVENTS)["totalCount"] == 1
 
@@ -404,9 +414,9 @@ def test_body_in_chunks_is_read(served: str) -> None:
     def parts(whole: bytes) -> Iterator[bytes]:
         yield from (whole[start : start + 100] for start in range(0, len(whole), 100))
 
-    assert requests.post(served + LINEAGE, data=parts(body)).status_code == 201
+    assert patient_session().post(served + LINEAGE, data=parts(body)).status_code == 201
     packed = {"Content-Encoding": "gzip"}
-    assert requests.post(served + LINEAGE, data=parts(gzip.compress(body)), headers=packed).status_code == 201
+    assert patient_session().post(served + LINEAGE, data=parts(gzip.compress(body)), headers=packed).status_code == 201
     assert requests.get(served + "/api/v1/namespaces/data/datasets/chunked").status_code == 200
 
 
@@ -423,7 +433,7 @@ def test_body_that_comes_slowly_and_in_pieces_is_read_whole(served: str) -> None
 
 
 def test_body_over_the_limit_is_refused_by_a_real_server(served: str) -> None:
-    response = requests.post(served + LINEAGE, data=b"x" * (11 * 2**20))
+    response = patient_session().post(served + LINEAGE, data=b"x" * (11 * 2**20))
     assert (response.status_code, response.json()["code"]) == (413, 413)
 
 
@@ -432,4 +442,4 @@ def test_client_that_leaves_in_the_middle_of_a_body_harms_nobody(served: str) ->
     for _ in range(5):
         with socket.create_connection((address.hostname, address.port or 80)) as connection:
             connection.sendall(f"POST {LINEAGE} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{".encode())
-    assert requests.post(served + LINEAGE, data=raw(run_event(run=3))).status_code == 201
+    assert patient_session().post(served + LINEAGE, data=raw(run_event(run=3))).status_code == 201

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.collector.patience import PatientClient
 from tests.marquez.scenario import Call
 
 
 @pytest.fixture
 def call(app: Flask) -> Call:
     """A call of the API below ``/api/v1``: status and JSON."""
-    app.test_client_class = PatientClient
     client = app.test_client()
 
     def calling(method: str, path: str, body: Any = None) -> tuple[int, Any]:

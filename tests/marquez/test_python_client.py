@@ -13,6 +13,7 @@ from marquez_client import MarquezClient
 from marquez_client.errors import APIError
 from marquez_client.models import DatasetId, DatasetType, JobType
 
+from tests.collector.patience import patient_session
 from tests.collector.processes import Collector
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -111,7 +112,7 @@ def play(client: MarquezClient, address: str, namespace: str) -> None:
         "inputs": [{"namespace": namespace, "name": table}],
         "outputs": [{"namespace": namespace, "name": report, "facets": {"columnLineage": columns(namespace, table)}}],
     }
-    assert requests.post(f"{address}/api/v1/lineage", json=event, timeout=5).status_code == 201
+    assert patient_session().post(f"{address}/api/v1/lineage", json=event, timeout=5).status_code == 201
     by_dataset = client.get_column_lineage_by_dataset(namespace, report, depth=2)["graph"]
     assert by_dataset == client.get_column_lineage_by_dataset_field(namespace, report, "id", depth=2)["graph"]
     assert by_dataset == client.get_column_lineage_by_job(namespace, job, depth=2)["graph"]

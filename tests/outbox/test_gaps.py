@@ -23,6 +23,7 @@ from collector.prune import prune
 from collector.rebuild import rebuild
 from collector.store.engines import reading
 from tests.collector.events import facet, raw, run_event
+from tests.collector.patience import patient_session
 from tests.collector.processes import Collector
 from tests.collector.stores import fill, fill_in_batches, state
 from tests.outbox.events import emit, transport
@@ -63,7 +64,7 @@ class Lossy:
                         outer.lost.add(one["run"]["facets"]["headwater_delivery"]["sequence"])
                     else:
                         kept.append(one)
-                answer = requests.post(f"{target}/api/v1/lineage/batch", json=kept, timeout=10)
+                answer = patient_session().post(f"{target}/api/v1/lineage/batch", json=kept, timeout=10)
                 assert answer.status_code == 200 and answer.json()["summary"]["failed"] == 0
                 count = len(events)
                 text = json.dumps(
