@@ -126,7 +126,7 @@ def _codes_of_jobs(connection: Connection, jobs: list[Node]) -> dict[str, Code]:
     for job, packed in connection.execute(select(j.id, j.facets).where(among(connection, j.id, ids))):
         known = unpack_facets(packed)
         code: dict[str, Body] = {name: known[name][2] for name in CODE if name in known}
-        runs.append(Run(job, b"", job, 0, "", code=code))
+        runs.append(Run(job, b"", job, 0, "", told_code=code))
     return {ids[job]: (code, "inferred") for job, code in code_versions(connection, runs).items()}
 
 

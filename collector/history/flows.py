@@ -6,12 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from collector.facets import ColumnLineage, has_name, read
 from collector.history.uses import Body, Run, Use, facet_bodies
 from collector.keys import named_dataset
+from collector.state import state_of
 from collector.statements import flows
 from collector.store.keyed import ask
 from collector.tables import STATED_DATASET
@@ -31,7 +33,8 @@ class Flows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._raw: dict[int, bytes] = {}
-        self._origins: dict[Body, frozenset[int]] = {}
+        self._origins = _origins_in_epoch(connection)
+        self._parsed: dict[bytes, frozenset[int]] = {}  # those of facets that no row holds
         self._canonical: dict[int, int] = {}
 
     def sources(self, runs: Collection[Run]) -> dict[tuple[int, int], Sources]:
@@ -43,9 +46,10 @@ class Flows:
         stated = self._stated(run, output.canonical) if run.statements else None
         if stated is not None:
             return Sources(tuple(use for use in run.inputs if use.canonical in stated), "explicit")
-        origins = self._origins[output.columns] if output.columns is not None else ()
+        origins = self._named_in(output.columns) if output.columns is not None else ()
         if origins:  # a facet that names none tells nothing
-            return Sources(tuple(use for use in run.inputs if use.canonical in origins), "column")
+            canonical = set(map(self._name, origins))
+            return Sources(tuple(use for use in run.inputs if use.canonical in canonical), "column")
         others = any(other.canonical != output.canonical for other in run.outputs)
         return Sources(tuple(run.inputs), "inferred" if others else "declared")
 
@@ -62,25 +66,49 @@ class Flows:
         return found
 
     def _load(self, runs: Collection[Run]) -> None:
-        columns = {use.columns for run in runs for use in run.outputs if use.columns is not None} - self._origins.keys()
+        columns = {use.columns for run in runs for use in run.outputs if use.columns is not None}
+        unknown = columns - self._origins.keys() - self._parsed.keys()
         statements = {body for run in runs for _, body in run.statements}
-        ids = {body for body in columns | statements if isinstance(body, int)} - self._raw.keys()
+        ids = {body for body in unknown | statements if isinstance(body, int)} - self._raw.keys()
         self._raw |= facet_bodies(self._connection, ids)
-        origins = {body: _origins(self._bytes(body)) for body in columns}
-        named = {one for body in columns for one in origins[body]}
+        for body in unknown:
+            if isinstance(body, int):
+                self._origins[body] = _origins(self._raw[body])
+            else:
+                self._parsed[body] = _origins(body)
+        named = set().union(*map(self._named_in, columns))
         for run in runs:
+            self._canonical.update((use.named, use.canonical) for use in run.inputs)  # as a rule all that is named
             for carrier, body in run.statements:
                 for flow in flows(self._bytes(body), carrier):
                     named.update(one for kind, one in (flow.target, flow.source) if kind == STATED_DATASET)
         sql = "SELECT d.id, d.canonical_id FROM {k} {x} dataset AS d ON d.id = k.a"
         self._canonical.update(ask(self._connection, sql, [(one,) for one in named - self._canonical.keys()]))
-        self._origins |= {body: frozenset(map(self._name, ids)) for body, ids in origins.items()}
+
+    def _named_in(self, columns: Body) -> frozenset[int]:
+        return self._origins[columns] if isinstance(columns, int) else self._parsed[columns]
 
     def _bytes(self, body: Body) -> bytes:
         return body if isinstance(body, bytes) else self._raw[body]
 
     def _name(self, dataset: int) -> int:
         return self._canonical.get(dataset, dataset)
+
+
+_in_epochs: WeakKeyDictionary[Engine, tuple[int, dict[int, frozenset[int]]]] = WeakKeyDictionary()
+_MOST_ORIGINS = 50_000  # some twenty MB of them
+
+
+def _origins_in_epoch(connection: Connection) -> dict[int, frozenset[int]]:
+    """The datasets that each ``columnLineage`` facet names as origins, by facet_body.id, as far as they are known.
+
+    In one epoch of a store (``state.py``), an id stands for one body.
+    """
+    epoch = state_of(connection).epoch
+    found = _in_epochs.get(connection.engine)
+    if found is None or found[0] != epoch or len(found[1]) > _MOST_ORIGINS:
+        found = _in_epochs[connection.engine] = epoch, {}
+    return found[1]
 
 
 def _origins(body: bytes) -> frozenset[int]:

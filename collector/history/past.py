@@ -37,6 +37,7 @@ from collector.tables import INPUT, OUTPUT, STATED_DATASET, STATED_JOB
 from collector.walk import Direction, among, direct_flows, edges_of_datasets, edges_of_jobs
 from lineage.nodes import NodeKind
 
+_MOST_FORESEEN = 1_000  # jobs
 _MOST_RUNS = 2_000  # that are looked through for a mention
 # the sorts of runs: any, then those of which a job keeps its newest (newest.py)
 _SORTS = ("", "AND r.has_inputs", "AND r.has_outputs", "AND (r.has_outputs OR r.has_statements)")
@@ -78,9 +79,7 @@ def _memory() -> Iterator[Connection]:
         try:
             yield memory
         finally:
-            for table in _TABLES:
-                memory.exec_driver_sql(f'DELETE FROM "{table.name}"')
-            memory.commit()
+            memory.rollback()  # all that was brought
 
 
 @cache
@@ -133,6 +132,7 @@ class _Past:
         self._bring(self._ever(datasets, (INPUT, OUTPUT)), datasets)
         ways = [direction] if direction is not Direction.BOTH else [Direction.UPSTREAM, Direction.DOWNSTREAM]
         for way in ways:
+            self._foresee(set(datasets), set(jobs), way, depth)
             self._go(set(datasets), set(jobs), way, depth)
         self._bring_versions()
 
@@ -181,6 +181,30 @@ class _Past:
             seen_datasets |= datasets
             jobs = self._stated_ends(STATED_JOB, jobs, ways) - seen_jobs
         self._datasets |= datasets
+
+    def _foresee(self, datasets: set[int], jobs: set[int], way: Direction, depth: int) -> None:
+        """Bring at once what the walk would bring level by level, as far as jobs ever read and wrote what they do.
+
+        Most jobs read and write the same datasets for ever, and a merge of many runs costs little more than one of few.
+        Some of it the walk may never come to, so it ends at _MOST_FORESEEN jobs.
+        """
+        near, far = (OUTPUT, INPUT) if way is Direction.UPSTREAM else (INPUT, OUTPUT)
+        most = min(_MOST_FORESEEN, self.limit // 2)
+        found, seen = set(jobs), set(datasets)
+        sql = (
+            "SELECT DISTINCT d.canonical_id FROM {k} {x} job_dataset AS jd ON jd.job_id = k.a AND jd.direction = k.b "
+            "{x} dataset AS d ON d.id = jd.dataset_id"
+        )
+        for _ in range(depth + 1):
+            jobs |= self._ever(datasets, (near,)) - found
+            found |= jobs
+            datasets = {one for (one,) in ask(self.store, sql, [(job, far) for job in jobs])} - seen
+            seen |= datasets
+            jobs = set()
+            if not datasets or len(found) >= most:
+                break
+        if len(found) < most:
+            self._bring(found, seen)
 
     def _ever(self, datasets: Iterable[int], sides: Collection[int]) -> set[int]:
         """The jobs that ever read or wrote the datasets, under any of their names."""

@@ -51,7 +51,16 @@ class Run:
     inputs: list[Use] = field(default_factory=list)
     outputs: list[Use] = field(default_factory=list)
     statements: list[tuple[int, Body]] = field(default_factory=list)  # (dataset that carries it or 0, lineage facet)
-    code: dict[str, Body] = field(default_factory=dict)  # facets of its job that tell code versions apart
+    told_code: dict[str, Body] | None = None
+    facets: bytes = b""  # the row's, where ``told_code`` is None
+
+    @property
+    def code(self) -> dict[str, Body]:
+        """The facets of its job that tell code versions apart, by name; most questions do not ask."""
+        if self.told_code is None:
+            known = unpack_facets(self.facets) if b"^s" in self.facets else {}  # as each of CODE begins there
+            self.told_code = {name: known[f"^{name}"][2] for name in CODE if f"^{name}" in known}
+        return self.told_code
 
 
 CODE = ("sourceCodeLocation", "sql", "sourceCode")  # best first
@@ -80,10 +89,7 @@ def runs_at(connection: Connection, runs: Collection[int], moment: Moment) -> di
             under_way.add(run)
             continue
         start = created if started is None else started
-        made = found[run] = Run(run, bytes(key), job, start, state)
-        if b"^s" in facets:  # as each of CODE begins there
-            known = unpack_facets(facets)
-            made.code = {name: known[f"^{name}"][2] for name in CODE if f"^{name}" in known}
+        found[run] = Run(run, bytes(key), job, start, state, facets=facets)
         if states:
             stating.append((run,))
     _add_rows(connection, found)
@@ -127,7 +133,7 @@ def _from_events(connection: Connection, runs: Collection[int], moment: Moment) 
         if run is None:
             continue
         made = found[run_id] = Run(run_id, key, run.job_id, earliest_start(run), run.state)
-        made.code = {n: facts.bodies[run.facets[f"^{n}"][2]] for n in CODE if f"^{n}" in run.facets}
+        made.told_code = {n: facts.bodies[run.facets[f"^{n}"][2]] for n in CODE if f"^{n}" in run.facets}
         made.statements = [(carrier, facts.bodies[digest]) for carrier, digest in facts.statements.get(key, ())]
         for (direction, dataset), use in facts.uses.get(key, {}).items():
             columns = use.facets.get("columnLineage")
