@@ -250,6 +250,7 @@ def _job_row(number: int) -> Values:
         "input_run": newest,
         "output_run": newest,
         "statement_run": newest,
+        "latest_state": _state(newest),
         "facets": _job_facets(number),
     }
 
@@ -258,7 +259,6 @@ def _run_rows(jobs: int) -> Iterator[Values]:
     for number in range(jobs):
         for run in range(number * RUNS + 1, number * RUNS + RUNS + 1):
             at = _time(run)
-            failed = run % 10 == 0
             yield {
                 "id": run,
                 "run_key": keys.run_key(run_id(FIRST_RUN + run)),
@@ -266,7 +266,7 @@ def _run_rows(jobs: int) -> Iterator[Values]:
                 "job_stamp": keys.stamp(at, b"\0" * 16, 1),
                 "created_us": at,
                 "updated_us": at + 61_000_000,
-                "state": "FAILED" if failed else "COMPLETED",
+                "state": _state(run),
                 "state_stamp": keys.stamp(at, b"\0" * 16, 1),
                 "started_us": at,
                 "ended_us": at + 61_000_000,
@@ -276,6 +276,10 @@ def _run_rows(jobs: int) -> Iterator[Values]:
                 "has_outputs": True,
                 "facets": _run_facets(run),
             }
+
+
+def _state(run: int) -> str:
+    return "FAILED" if run % 10 == 0 else "COMPLETED"
 
 
 def _use_rows(reads: list[list[int]], ids: dict[int, int]) -> Iterator[Values]:

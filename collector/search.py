@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,8 @@ from lineage.nodes import dataset_node, job_node
 JSON = dict[str, Any]
 
 _SEPARATORS = "._/-: "  # a word begins after one of these
+_LONG = 9  # characters of a phrase of whose trigrams not all are looked up
+GLANCE = 2_000  # names that are read before an index is asked
 FEW = 1_000  # hits that are ranked and sorted rather than read in the order of names
 
 
@@ -65,7 +68,7 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
     wanted = query.text.replace("\x00", "\u2400").lower()
     terms = _Terms(connection, wanted, query.in_words)
     question = replace(query, text=wanted, by_time=False, limit=0, offset=0)
-    aside = _aside(connection)
+    aside: list[int] | None = remembered(connection, "aside in search", lambda: _aside(connection))
     total = remembered(connection, question, lambda: _count(connection, query, terms, aside))
     if total == 0 or query.limit == 0:
         return [], total
@@ -74,9 +77,7 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
         condition = terms.condition(len(terms.ranks))
     elif total <= FEW:
         # PostgreSQL plans for few things only where it is given them
-        by_index = terms.any_match()
-        named = by_index if by_index is not None else select(_t.c.id).where(terms.condition(len(terms.ranks)))
-        condition = among(connection, _t.c.id, connection.execute(named).scalars())
+        condition = among(connection, _t.c.id, terms.hits(connection))
     else:
         condition = among(connection, _t.c.id, _in_order(connection, query, terms, aside)[offset : offset + limit])
         offset = 0
@@ -126,8 +127,11 @@ class _Terms:
     def __init__(self, connection: Connection, wanted: str, in_words: bool) -> None:
         escaped = _escaped(wanted)
         is_sqlite = connection.dialect.name == "sqlite"
-        self._trigrams = is_sqlite and _has_index(connection)
-        self._parts = not is_sqlite and _has_parts(connection)
+        has_index: bool = remembered(
+            connection, "index of search", lambda: _has_index(connection) if is_sqlite else _has_parts(connection)
+        )
+        self._trigrams = is_sqlite and has_index
+        self._parts = not is_sqlite and has_index
         in_name = _holds(_t.c.name, wanted)
         begins = _name.like(f"{escaped}%", escape="\\")
         # neither engine sees by itself, at any parameter, that the index by name tells where these lie
@@ -147,19 +151,42 @@ class _Terms:
         """The rank of a hit."""
         return case(*((condition, number) for number, (condition, _, _) in enumerate(self.ranks)), else_=9)
 
+    def is_hit(self) -> ColumnElement[bool]:
+        """That a row is a hit of any rank, as its words say."""
+        return or_(*(one for one, _, _ in self.ranks[3:]))
+
     def condition(self, rank: int) -> ColumnElement[bool]:
         """That a row is a hit of ``rank``; of any, where there is no such rank."""
         if rank < len(self.ranks):
             return and_(self.ranks[rank][0], *(not_(better) for better, _, _ in self.ranks[:rank]))
-        hits = self.any_match()
-        return _t.c.id.in_(hits) if hits is not None else or_(*(one for one, _, _ in self.ranks[3:]))
+        hits = self.match_any()
+        return _t.c.id.in_(hits) if hits is not None else self.is_hit()
 
-    def any_match(self) -> Select[Any] | None:
+    def match_any(self) -> Select[Any] | None:
         """The ids of all hits, by the index; None where it cannot be asked."""
-        return self.match("" if len(self.ranks) > 4 else "name", self.ranks[3][2])
+        return self.match(*self._asked(len(self.ranks)))
 
-    def match(self, column: str, phrases: list[str]) -> Select[Any] | None:
-        """The ids that the index finds: no fewer than there are; None where it cannot be asked."""
+    def few(self, connection: Connection, rank: int) -> list[int] | None:
+        """The ids of a rank's hits, or of any, and some that are none; None: they are many, or the index cannot be
+        asked."""
+        hits = self.match(*self._asked(rank), is_rough=True)
+        found = connection.execute(hits.limit(FEW + 1)).scalars().all() if hits is not None else []
+        return list(found) if hits is not None and len(found) <= FEW else None
+
+    def hits(self, connection: Connection) -> list[int]:
+        """The ids of all hits."""
+        few = self.few(connection, len(self.ranks))
+        named = among(connection, _t.c.id, few) if few is not None else self.condition(len(self.ranks))
+        return list(connection.execute(select(_t.c.id).where(named, self.is_hit())).scalars())
+
+    def _asked(self, rank: int) -> tuple[str, list[str]]:
+        """The column of a rank, or of any, and its phrases."""
+        if rank < len(self.ranks):
+            return self.ranks[rank][1:]
+        return "" if len(self.ranks) > 4 else "name", self.ranks[3][2]
+
+    def match(self, column: str, phrases: list[str], *, is_rough: bool = False) -> Select[Any] | None:
+        """The ids that the index finds: all hits, and others where it ``is_rough``; None where it cannot be asked."""
         if min(map(len, phrases)) < 3:
             return None
         if self._parts:
@@ -168,10 +195,21 @@ class _Terms:
             return select(_t.c.id).where(or_(*(and_(_has_trigrams(*pair), _holds(*pair)) for pair in pairs)))
         if not self._trigrams:
             return None
-        quoted = " OR ".join('"' + one.replace('"', '""') + '"' for one in phrases)
-        hits = text("SELECT rowid AS id FROM search_index WHERE search_index MATCH :phrase")
-        phrase = f"{column} : ({quoted})" if column else quoted
-        return hits.bindparams(phrase=phrase).columns(_t.c.id)  # type: ignore[return-value]
+        wanted = " OR ".join(_parts(one) if is_rough and len(one) >= _LONG else _quoted(one) for one in phrases)
+        hits = text("SELECT rowid AS id FROM search_index WHERE search_index MATCH :phrase").columns(_t.c.id)
+        phrase = f"{column} : ({wanted})" if column else wanted
+        return select(hits.bindparams(phrase=phrase).subquery().c.id)
+
+
+def _quoted(phrase: str) -> str:
+    """A phrase for FTS5."""
+    return '"' + phrase.replace('"', '""') + '"'
+
+
+def _parts(phrase: str) -> str:
+    """That its trigrams are there, for FTS5, wherever: it reads a list for each of those that are named."""
+    places = (*range(0, len(phrase) - 3, 3), len(phrase) - 3)
+    return "(" + " AND ".join(_quoted(phrase[place : place + 3]) for place in places) + ")"
 
 
 def _is_narrowed(query: SearchQuery) -> bool:
@@ -217,25 +255,38 @@ def _in_order(connection: Connection, query: SearchQuery, terms: _Terms, aside: 
     their order."""
     found: list[int] = []
     last = query.offset + query.limit
-    for rank, (_, column, phrases) in enumerate(terms.ranks):
+    for rank in range(len(terms.ranks)):
         hits = select(_t.c.id).where(terms.condition(rank))
         if query.kind is not None:
             hits = hits.where(_is_of(query.kind))
         if aside:
             hits = hits.where(not_(among(connection, _t.c.id, aside)))
-        # PostgreSQL takes any condition on the index for one of few hits
-        match = terms.match(column, phrases) if rank > 1 and connection.dialect.name == "sqlite" else None
-        if match is not None and _are_few(connection, match):
-            hits = hits.where(_t.c.id.in_(match))
-        found += connection.execute(hits.order_by(*_BY_NAME).limit(last - len(found))).scalars()
+        wanted = last - len(found)
+        found += _first(connection, hits, terms, rank, wanted)
         if len(found) >= last:
             break
     return found
 
 
-def _are_few(connection: Connection, match: Select[Any]) -> bool:
-    number = select(func.count()).select_from(match.subquery().select().limit(FEW + 1).subquery())
-    return connection.execute(number).scalar_one() <= FEW
+def _first(connection: Connection, hits: Select[Any], terms: _Terms, rank: int, wanted: int) -> Sequence[int]:
+    """The first of a rank's ``hits`` in the order of their names."""
+    hits = hits.order_by(*_BY_NAME).limit(wanted)
+    if rank > 1:  # those of the first two lie together in the index by name
+        if connection.dialect.name != "sqlite":
+            # to ask its index costs what it finds, a tenth of a second for a common word: that shows in a few names
+            seen = remembered(connection, "names at a glance", lambda: _name_at(connection, GLANCE))
+            glanced = connection.execute(hits.where(_name < seen)).scalars().all() if seen is not None else []
+            if len(glanced) == wanted:
+                return glanced
+        few = terms.few(connection, rank)
+        if few is not None:
+            hits = hits.where(among(connection, _t.c.id, few))
+    return connection.execute(hits).scalars().all()
+
+
+def _name_at(connection: Connection, place: int) -> str | None:
+    """The name at a place in the order of all; None: there are no so many."""
+    return connection.execute(select(_name).order_by(*_BY_NAME).offset(place).limit(1)).scalar()
 
 
 def _aside(connection: Connection) -> list[int] | None:
@@ -251,9 +302,12 @@ def _count(connection: Connection, query: SearchQuery, terms: _Terms, aside: lis
     if _is_narrowed(query) or aside is None:
         hits = _hits(query).where(condition).subquery()
         return connection.execute(select(func.count()).select_from(hits)).scalar_one()
+    few = terms.few(connection, len(terms.ranks))
+    if few is not None:
+        condition = and_(among(connection, _t.c.id, few), terms.is_hit())
     if query.kind is not None:
         condition = and_(condition, _is_of(query.kind))
-    by_index = terms.any_match() if query.kind is None else None
+    by_index = terms.match_any() if few is None and query.kind is None else None
     all_hits = select(_t.c.id).where(condition) if by_index is None else by_index
     number: int = connection.execute(select(func.count()).select_from(all_hits.subquery())).scalar_one()
     if aside:

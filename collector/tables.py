@@ -211,8 +211,8 @@ run_dataset = Table(
     PrimaryKeyConstraint("run", "direction", "dataset_id"),
     # each only of the rows that it is asked for: a commit pays for each entry with a page of its own
     Index("ix_run_dataset_written", "dataset_id", "written_us", **_where("written_us IS NOT NULL")),
-    Index("ix_run_dataset_version", "dataset_id", "version_key", **_where("version_key IS NOT NULL")),
-    Index("ix_run_dataset_checksum", "dataset_id", "checksum_key", **_where("checksum_key IS NOT NULL")),
+    Index("ix_run_dataset_version", "dataset_id", "version_key", "written_us", **_where("version_key IS NOT NULL")),
+    Index("ix_run_dataset_checksum", "dataset_id", "checksum_key", "written_us", **_where("checksum_key IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 

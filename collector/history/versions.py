@@ -188,8 +188,8 @@ class Versions:
             named = [(one.canonical, keys.text_key(str(one[text]))) for one, _ in windows if one[text] is not None]
             sql = (
                 "SELECT u.run, k.a FROM {k} {x} dataset AS s ON s.canonical_id = k.a "
-                f"{{x}} run_dataset AS u ON u.dataset_id = s.id AND u.{column} = k.b AND u.direction = 0 "
-                f"AND {self._listed('u')}"
+                f"{{x}} run_dataset AS u ON u.dataset_id = s.id AND u.{column} = k.b AND u.written_us IS NULL "
+                f"AND u.direction = 0 AND {self._listed('u')}"
             )
             found.update(self._ask(sql, named))
         return found

@@ -156,21 +156,23 @@ def test_search_is_ranked(call: Call) -> None:
 
 def test_many_hits_are_those_of_few(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("orders", "orders_daily", "raw.orders", "reorders", "Orders2", "x_orders", "xorders", "b orders", "order")
+    scrambled = "ily_daers.ord"  # the parts of another name, in another order
     described = dataset("z", documentation={"description": "of orders"})
-    call("POST", "/lineage", run_event(run=1, job="load_orders", inputs=names, outputs=("other", described)))
+    call("POST", "/lineage", run_event(run=1, job="load_orders", inputs=names, outputs=("other", described, scrambled)))
     call("DELETE", "/namespaces/data/datasets/xorders")
     paths = [
         f"/search?q={q}&scope={scope}&limit={limit}&offset={offset}{more}"
-        for q in ("orders", "ord", "or", "r", "RS", "daily", "none")
+        for q in ("orders", "ord", "or", "r", "RS", "daily", "none", "orders_daily")
         for scope in ("name", "all")
         for limit, offset in ((1, 0), (3, 2), (100, 0), (100, 4))
         for more in ("", "&filter=job", "&filter=dataset")
     ]
     few = [call("GET", path) for path in paths]
-    monkeypatch.setattr("collector.search.FEW", 0)
-    assert [call("GET", path) for path in paths] == few
-    monkeypatch.setattr("collector.search.FEW", 2)
-    assert [call("GET", path) for path in paths] == few
+    for most, glance in ((0, 2_000), (2, 2_000), (0, 3), (2, 3)):
+        call("POST", "/lineage", run_event(run=2, job=f"{most}-{glance}"))  # and nothing is remembered
+        monkeypatch.setattr("collector.search.FEW", most)
+        monkeypatch.setattr("collector.search.GLANCE", glance)
+        assert [call("GET", path) for path in paths] == few
     assert {hit["name"] for hit in few[6][1]["results"]} == {*names, "load_orders"} - {"xorders", "order"}
 
 

@@ -36,7 +36,7 @@ PATHS = {
     "/column-lineage?nodeId=dataset:data:all&depth=2&withDownstream=true": 30,
     "/runlineage/upstream?runId=00000000-0000-0000-0000-000000000001&depth=1": 50,
     "/search?q=o&limit=1000": 15,
-    "/search?q=out&limit=1000&scope=all": 15,
+    "/search?q=out&limit=1000&scope=all": 18,
     "/stats/jobs?period=DAY": 5,
     "/stats/lineage-events?period=DAY": 5,
     "/events/lineage": 5,

@@ -1,4 +1,5 @@
-"""Owners, tags, assertions and dependencies between jobs, as rows of their own; the state of each job's newest run.
+"""Owners, tags, assertions and dependencies between jobs, as rows of their own; the state of each job's newest run;
+versions of one name in their order.
 
 What is stored already has them in its events, so it is made anew from these: ``store.engines.upgrade`` does so in the
 same transaction, for the fact that this leaves.
@@ -96,11 +97,13 @@ def upgrade() -> None:
     op.drop_index("ix_job_name", "job")
     op.create_index("ix_job_listed", "job", ["namespace_id", "name", "id", "latest_state"], unique=False)
     op.create_index("ix_job_named", "job", ["name", "id", "latest_state"], unique=False)
+    _index_names(["written_us"])
     op.execute("INSERT INTO store_fact (name, value) VALUES ('rebuild', 1) ON CONFLICT (name) DO NOTHING")
 
 
 def downgrade() -> None:
     """Drop the tables; all that is in them can be made again."""
+    _index_names([])
     op.drop_index("ix_job_listed", "job")
     op.drop_index("ix_job_named", "job")
     op.drop_column("job", "latest_state")
@@ -108,3 +111,12 @@ def downgrade() -> None:
     op.create_index("ix_job_name", "job", ["name", "id"], unique=False)
     for table in ("job_dependency", "assertion", "assertion_result", "tagged", "owner"):
         op.drop_table(table)
+
+
+def _index_names(further: list[str]) -> None:
+    """Have versions and checksums indexed, those of one name by ``further``."""
+    for word in ("version", "checksum"):
+        name, key = f"ix_run_dataset_{word}", f"{word}_key"
+        there = sa.text(f"{key} IS NOT NULL")
+        op.drop_index(name, "run_dataset")
+        op.create_index(name, "run_dataset", ["dataset_id", key, *further], sqlite_where=there, postgresql_where=there)
