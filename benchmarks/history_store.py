@@ -297,10 +297,17 @@ def _use_rows(template: _Template, nights: range) -> Iterator[Row]:
                 version = f"v{night - 1}" if is_input and read == number else f"v{night}"
             if use["checksum"] is not None:
                 checksum = f"blake3:{_checksum(number, night)}"
-            written = None if use["written_us"] is None else use["written_us"] + later
-            ends = (run, use["direction"], use["dataset_id"], use["first_us"] + later)
-            names = (version, checksum, use["code_version"], written, keys.text_key(version), keys.text_key(checksum))
-            yield (*ends, *names, _facets(use["facets"], later))
+            changed = {
+                "run": run,
+                "first_us": use["first_us"] + later,
+                "version": version,
+                "checksum": checksum,
+                "written_us": None if use["written_us"] is None else use["written_us"] + later,
+                "version_key": keys.text_key(version),
+                "checksum_key": keys.text_key(checksum),
+                "facets": _facets(use["facets"], later),
+            }
+            yield tuple([changed.get(name, value) for name, value in use.items()])
 
 
 def _event_rows(nights: range) -> Iterator[Row]:

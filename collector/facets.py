@@ -42,6 +42,15 @@ class NominalTime(msgspec.Struct):
     nominalEndTime: str | None = None
 
 
+class Measures(msgspec.Struct):
+    """``outputStatistics``, ``inputStatistics`` or ``dataQualityMetrics``: how much was written or read."""
+
+    rowCount: int | None = None
+    size: int | None = None
+    bytes: int | None = None  # the size, in ``dataQualityMetrics``
+    fileCount: int | None = None
+
+
 class Root(msgspec.Struct):
     """The root run and job of a ``parent`` facet."""
 
@@ -213,6 +222,16 @@ def code_version_of(facets: FacetsByName) -> str | None:
         return None
     text = version.codeVersion or version.assetVersion
     return clean_name(text) if text is not None else None
+
+
+def measures_of(facets: FacetsByName, name: str) -> tuple[int | None, int | None, int | None]:
+    """Rows, bytes and files, as the facet of this name says; None for what it does not, or no column can hold."""
+    found = _facet(facets, name, Measures) or Measures()
+    size = found.bytes if found.size is None else found.size
+    rows, size, files = (
+        one if one is not None and 0 <= one < 1 << 63 else None for one in (found.rowCount, size, found.fileCount)
+    )
+    return rows, size, files
 
 
 def lifecycle_of(facets: FacetsByName) -> str | None:

@@ -25,6 +25,7 @@ from collector.facets import (
     checksum_of,
     code_version_of,
     lifecycle_of,
+    measures_of,
     nominal_time_of,
     origins_of,
     parent_of,
@@ -32,10 +33,12 @@ from collector.facets import (
 )
 from collector.registry import Registry
 from collector.statements import STATEMENT, named_in_statement
-from collector.tables import INPUT, OUTPUT
+from collector.tables import INPUT, METRICS, OUTPUT, STATISTICS
 from collector.versions import declared_version
 
 IO_PREFIX = "~"  # marks a facet of inputFacets or outputFacets among a dataset's own
+# what says how much of a dataset was read or written, best first
+_MEASURING = ("~outputStatistics", "~inputStatistics", "~dataQualityMetrics", "dataQualityMetrics")
 JOB_PREFIX = "^"  # marks a facet that a run's events gave of its job among the run's own
 
 # A facet's place in a facet set: (time_us, tie, reference). The reference is the content hash of its body until the
@@ -184,6 +187,10 @@ class UseFacts(msgspec.Struct):
     written_us: int | None
     version_key: int | None
     checksum_key: int | None
+    measured: int | None
+    row_count: int | None
+    size: int | None
+    file_count: int | None
     facets: FacetSet
 
     def merge(self, other: UseFacts) -> None:
@@ -197,6 +204,21 @@ class UseFacts(msgspec.Struct):
             self.checksum, self.checksum_key = other.checksum, other.checksum_key
         if "headwater_assetVersion" in won:
             self.code_version = other.code_version
+        if other.measured is not None and next(one for one in _MEASURING if one in self.facets) in won:
+            self.measured, self.row_count = other.measured, other.row_count
+            self.size, self.file_count = other.size, other.file_count
+
+    def measure(self, dataset: Dataset) -> None:
+        """Note how much was read or written, by the best facet that says so."""
+        for name in _MEASURING:
+            if name in self.facets:
+                own = name.removeprefix(IO_PREFIX)
+                said = (
+                    dataset.facets if own == name else {**(dataset.inputFacets or {}), **(dataset.outputFacets or {})}
+                )
+                self.measured = METRICS if own == "dataQualityMetrics" else STATISTICS
+                self.row_count, self.size, self.file_count = measures_of(said, own)
+                return
 
 
 Side = tuple[int, int]  # (direction, dataset id)
@@ -422,7 +444,10 @@ class Facts:
     def _use(self, event: Event, direction: int, dataset: Dataset) -> tuple[Side, UseFacts]:
         facts = self._dataset(event, dataset)
         written_us = event.time_us if direction == OUTPUT and event.event_type not in UNPUBLISHED else None
-        use = UseFacts(event.time_us, None, None, None, written_us, None, None, dict(facts.facets))
+        unknown = (None, None, None, None, None, None)
+        use = UseFacts(event.time_us, None, None, None, written_us, *unknown, dict(facts.facets))
+        if dataset.inputFacets or dataset.outputFacets or "dataQualityMetrics" in facts.facets:
+            use.measure(dataset)
         if _identifies(dataset):
             use.version = version_of(dataset.facets)
             use.checksum = checksum_of(dataset.facets)

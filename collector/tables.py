@@ -44,11 +44,13 @@ Bytes = LargeBinary
 
 INPUT, OUTPUT = 0, 1  # values of the ``direction`` columns
 STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind columns of ``stated_edge``
+METRICS, STATISTICS = 1, 2  # values of the ``measured`` column of ``run_dataset``
 NEEDS, TRIGGERS, TOLD_BY = 0, 1, 2  # values of the ``direction`` column of ``job_dependency``
 
 RECORDS = "kind IN ('namespace', 'source', 'tag')"
 STARTED_LATE = "started_us > created_us"  # of runs
 FAILING = "NOT success"  # of assertions, by their newest result
+MEASURED_READING = "measured IS NOT NULL AND direction = 0"  # of rows of run_dataset
 UNLISTED = "hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"  # of datasets: may not be listed
 
 
@@ -207,12 +209,19 @@ run_dataset = Table(
     Column("written_us", BigInteger),
     Column("version_key", BigInteger),  # hashes of ``version`` and ``checksum``, to find them by
     Column("checksum_key", BigInteger),
+    # what ``outputStatistics`` or ``inputStatistics`` say of it, else ``dataQualityMetrics``
+    Column("measured", SmallInteger),  # STATISTICS or METRICS, whichever of these it was; None: neither came
+    Column("row_count", BigInteger),
+    Column("size", BigInteger),  # bytes
+    Column("file_count", BigInteger),
     Column("facets", Bytes, nullable=False),  # dataset facets; those of inputFacets and outputFacets as "~name"
     PrimaryKeyConstraint("run", "direction", "dataset_id"),
     # each only of the rows that it is asked for: a commit pays for each entry with a page of its own
     Index("ix_run_dataset_written", "dataset_id", "written_us", **_where("written_us IS NOT NULL")),
     Index("ix_run_dataset_version", "dataset_id", "version_key", "written_us", **_where("version_key IS NOT NULL")),
     Index("ix_run_dataset_checksum", "dataset_id", "checksum_key", "written_us", **_where("checksum_key IS NOT NULL")),
+    # readings alone: what was written is found by the first of these
+    Index("ix_run_dataset_measured", "dataset_id", "first_us", **_where(MEASURED_READING)),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""How good datasets are: what assertions on them found."""
+"""How good datasets are: what assertions on them found, and how much is in them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import Any
 
 from flask import Response
 from flask_smorest import Blueprint
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from collector.api.answers import json_response
 from collector.api.query import Page
+from collector.api.shapes import NameShape
 from collector.api.store import reader
 from collector.graph_nodes import shown_id
 from collector.lookup import find_namespace, find_node
+from collector.measures import measures_of_dataset
 from collector.quality import failing_datasets, quality_of, results_of
+from collector.tables import INPUT, OUTPUT
 from lineage.nodes import NodeKind
 
 blueprint = Blueprint(
@@ -31,6 +34,16 @@ class FailingQuery(Page):
     """Which datasets."""
 
     namespace = fields.String(load_default=None, metadata={"description": "only those in this namespace"})
+
+
+class MeasuresQuery(_NodeQuery):
+    """Of what was written, or of what was read."""
+
+    direction = fields.String(
+        load_default="written",
+        validate=validate.OneOf(["written", "read"]),
+        metadata={"description": "what runs wrote to it, or what they read from it"},
+    )
 
 
 class WhenSchema(Schema):
@@ -64,6 +77,35 @@ class QualitySchema(Schema):
     nodeId = fields.String(required=True)
     assertions = fields.List(fields.Nested(AssertionSchema), required=True)
     failing = fields.Integer(required=True, metadata={"description": "how many fail now"})
+    totalCount = fields.Integer(required=True)
+
+
+class MeasureSchema(Schema):
+    """How much a run wrote or read."""
+
+    at = fields.String(
+        required=True, metadata={"format": "date-time", "description": "when it was written, or first read"}
+    )
+    runId = fields.String(required=True)
+    job = fields.Nested(NameShape, required=True)
+    version = fields.String(required=True, allow_none=True, metadata={"description": "UUID of what was written"})
+    source = fields.String(
+        required=True,
+        metadata={"description": "statistics: outputStatistics or inputStatistics; metrics: dataQualityMetrics"},
+    )
+    rowCount = fields.Integer(required=True, allow_none=True)
+    size = fields.Integer(required=True, allow_none=True, metadata={"description": "bytes"})
+    fileCount = fields.Integer(required=True, allow_none=True)
+    columnMetrics = fields.Dict(
+        required=True, allow_none=True, metadata={"description": "by column, as dataQualityMetrics tells"}
+    )
+
+
+class MeasuresSchema(Schema):
+    """A page of what was measured of a dataset."""
+
+    nodeId = fields.String(required=True)
+    measures = fields.List(fields.Nested(MeasureSchema), required=True)
     totalCount = fields.Integer(required=True)
 
 
@@ -128,6 +170,21 @@ def list_results(query: dict[str, Any]) -> Response:
         results, total = results_of(connection, found.id, query["limit"], query["offset"])
         node_id = shown_id(connection, found)
     return json_response({"nodeId": node_id, "results": results, "totalCount": total})
+
+
+@blueprint.route("/measures")
+@blueprint.arguments(MeasuresQuery, location="query")
+@blueprint.alt_response(200, schema=MeasuresSchema, description="measures, newest first")
+@blueprint.alt_response(404, description="No such dataset")
+@blueprint.doc(summary="How much each run wrote to a dataset, or read from it")
+def list_measures(query: dict[str, Any]) -> Response:
+    """Rows, bytes, files and metrics of columns, of the runs that tell any."""
+    direction = OUTPUT if query["direction"] == "written" else INPUT
+    with reader() as connection:
+        found = find_node(connection, query["nodeId"], (NodeKind.DATASET,))
+        measures, total = measures_of_dataset(connection, found.id, direction, query["limit"], query["offset"])
+        node_id = shown_id(connection, found)
+    return json_response({"nodeId": node_id, "measures": measures, "totalCount": total})
 
 
 @blueprint.route("/failing")

@@ -1,5 +1,5 @@
 """Owners, tags, assertions and dependencies between jobs, as rows of their own; the state of each job's newest run;
-versions of one name in their order.
+versions of one name in their order; how much each run read and wrote.
 
 What is stored already has them in its events, so it is made anew from these: ``store.engines.upgrade`` does so in the
 same transaction, for the fact that this leaves.
@@ -98,11 +98,25 @@ def upgrade() -> None:
     op.create_index("ix_job_listed", "job", ["namespace_id", "name", "id", "latest_state"], unique=False)
     op.create_index("ix_job_named", "job", ["name", "id", "latest_state"], unique=False)
     _index_names(["written_us"])
+    op.add_column("run_dataset", sa.Column("measured", sa.SmallInteger(), nullable=True))
+    for name in ("row_count", "size", "file_count"):
+        op.add_column("run_dataset", sa.Column(name, sa.BigInteger(), nullable=True))
+    measured = sa.text("measured IS NOT NULL AND direction = 0")
+    op.create_index(
+        "ix_run_dataset_measured",
+        "run_dataset",
+        ["dataset_id", "first_us"],
+        sqlite_where=measured,
+        postgresql_where=measured,
+    )
     op.execute("INSERT INTO store_fact (name, value) VALUES ('rebuild', 1) ON CONFLICT (name) DO NOTHING")
 
 
 def downgrade() -> None:
     """Drop the tables; all that is in them can be made again."""
+    op.drop_index("ix_run_dataset_measured", "run_dataset")
+    for name in ("measured", "row_count", "size", "file_count"):
+        op.drop_column("run_dataset", name)
     _index_names([])
     op.drop_index("ix_job_listed", "job")
     op.drop_index("ix_job_named", "job")
