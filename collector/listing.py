@@ -7,10 +7,23 @@ an index of their own, are left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    exists,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.expression import FromClause
 
 from collector import tables
@@ -18,6 +31,8 @@ from collector.state import remembered
 from collector.store.compiled import Among, Statement, given, statement
 from collector.tables import UNLISTED
 from collector.walk import among
+
+Place = tuple[str, int]  # name and id: where in a listing something stands
 
 
 def is_job_visible(job: FromClause, namespace: FromClause) -> ColumnElement[bool]:
@@ -107,14 +122,21 @@ def _unlisted_datasets(among: Among) -> Any:
     return unlisted_datasets().where(tables.dataset.c.namespace_id == given("namespace"))
 
 
-def _datasets_but(left_out: ColumnElement[bool]) -> Any:
+def _datasets_but(left_out: ColumnElement[bool], *, is_placed: bool) -> Any:
     d = tables.dataset.c
-    query = select(d.id).where(d.namespace_id == given("namespace"), ~left_out)
-    return query.order_by(d.name, d.id).limit(given("limit")).offset(given("offset"))
+    query = select(d.name, d.id).where(d.namespace_id == given("namespace"), ~left_out)
+    if is_placed:
+        query = query.where(tuple_(d.name, d.id) >= tuple_(given("first_name", Text()), given("first_id")))
+    else:
+        query = query.offset(given("offset"))
+    return query.order_by(d.name, d.id).limit(given("limit"))
 
 
-_every_dataset = statement(lambda among: _datasets_but(false()))
-_other_datasets = statement(lambda among: _datasets_but(among(tables.dataset.c.id)))  # looks at each that it steps over
+_every_dataset = statement(lambda among: _datasets_but(false(), is_placed=False))
+_every_dataset_from = statement(lambda among: _datasets_but(false(), is_placed=True))
+# these look at each that they step over
+_other_datasets = statement(lambda among: _datasets_but(among(tables.dataset.c.id), is_placed=False))
+_other_datasets_from = statement(lambda among: _datasets_but(among(tables.dataset.c.id), is_placed=True))
 
 
 @statement
@@ -139,8 +161,18 @@ def page_of_datasets(connection: Connection, namespace_id: int, limit: int, offs
         ("datasets", namespace_id),
         lambda: _number_of_datasets(connection, namespace=namespace_id)[0][0] - len(out),
     )
-    page = _other_datasets if out else _every_dataset
-    return [row[0] for row in page(connection, out, namespace=namespace_id, limit=limit, offset=offset)], total
+    page, page_from = (_other_datasets, _other_datasets_from) if out else (_every_dataset, _every_dataset_from)
+
+    def read(place: Place | None, most: int) -> list[Place]:
+        if place is None:
+            return [
+                (row[0], row[1]) for row in page(connection, out, namespace=namespace_id, limit=most, offset=offset)
+            ]
+        name, one = place
+        found = page_from(connection, out, namespace=namespace_id, limit=most, first_name=name, first_id=one)
+        return [(row[0], row[1]) for row in found]
+
+    return _placed_page(connection, ("datasets", namespace_id), read, limit, offset), total
 
 
 def page_of_jobs(
@@ -165,10 +197,33 @@ def page_of_jobs(
         key,
         lambda: connection.execute(select(func.count()).select_from(j).where(inside)).scalar_one() - len(out),
     )
-    query = select(j.c.id).where(inside).order_by(j.c.name, j.c.id).limit(limit).offset(offset)
+    query = select(j.c.name, j.c.id).where(inside).order_by(j.c.name, j.c.id)
     if out:
         query = query.where(~among(connection, j.c.id, out))
-    return list(connection.execute(query).scalars()), total
+
+    def read(place: Place | None, most: int) -> list[Place]:
+        from_place = query.offset(offset) if place is None else query.where(tuple_(j.c.name, j.c.id) >= place)
+        return [(name, one) for name, one in connection.execute(from_place.limit(most))]
+
+    return _placed_page(connection, key, read, limit, offset), total
+
+
+def _placed_page(
+    connection: Connection,
+    listing: Hashable,
+    read: Callable[[Place | None, int], list[Place]],
+    limit: int,
+    offset: int,
+) -> list[int]:
+    """The ids of a page. Where this page and the next begin is remembered in each state of the store, so that whoever
+    turns the pages does not step over all that went before, each time."""
+    places: dict[int, Place] = remembered(connection, ("places", listing), dict)
+    found = read(places.get(offset), limit + 1)
+    if found:
+        places[offset] = found[0]
+    if len(found) > limit:
+        places[offset + limit] = found[limit]
+    return [one for _, one in found[:limit]]
 
 
 def page_of_runs(connection: Connection, job_id: int, limit: int, offset: int) -> tuple[list[int], int]:

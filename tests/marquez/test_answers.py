@@ -211,3 +211,24 @@ def test_days_follow_the_clock_of_the_zone() -> None:
     assert (
         len({border.astimezone(UTC) for border in intervals("DAY", berlin, datetime(2026, 3, 29, 5, tzinfo=UTC))}) == 25
     )
+
+
+@pytest.mark.parametrize("listing", ["/jobs", "/namespaces/jobs/jobs", "/namespaces/data/datasets"])
+def test_pages_in_any_order_are_parts_of_one_list(call: Call, listing: str) -> None:
+    names = [f"n{number:02}" for number in range(0, 30, 2)]
+    for number, name in enumerate(names):
+        call("POST", "/lineage", run_event(run=number, job=name, outputs=(name, f"{name} 2")))
+    what = listing.rpartition("/")[2]
+    for change in (
+        lambda: None,
+        lambda: call("DELETE", "/namespaces/data/datasets/n04") and call("DELETE", "/namespaces/jobs/jobs/n04"),
+        lambda: call("POST", "/lineage", run_event(run=99, job="n01", outputs=("n01",))),
+    ):
+        change()
+        whole = call("GET", f"{listing}?limit=1000")[1]
+        shown = [one["name"] for one in whole[what]]
+        assert len(shown) == whole["totalCount"] == len(set(shown))
+        for offset in (0, 4, 8, 10, 4, 3, 0, 12, 100):
+            page = call("GET", f"{listing}?limit=4&offset={offset}")[1]
+            assert [one["name"] for one in page[what]] == shown[offset : offset + 4]
+            assert page["totalCount"] == len(shown)
