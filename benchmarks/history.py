@@ -34,6 +34,7 @@ from collector.history.reproducibility import reproducibility
 from collector.history.staleness import staleness
 from collector.history.versions import versions_at
 from collector.lineage_graph import Question, answer
+from collector.state import forget
 from collector.store.engines import open_engine, reading
 from collector.walk import Direction
 
@@ -153,6 +154,13 @@ def kinds(history: History) -> list[Kind]:
             staleness(connection, connection, node_id(number), NOW, DEPTH, LIMIT), "datasets"
         )
 
+    def stale_anew(number: int, night: int) -> Ask:
+        def ask(connection: Connection) -> tuple[int, JSON]:
+            forget(connection.engine)
+            return stale(number, night)(connection)
+
+        return ask
+
     def as_of(number: int, night: int) -> Ask:
         question = Question(node_id(number), UP, DEPTH, limit=LIMIT)
         moment = Moment(as_of_us=_middle(number, night))
@@ -186,6 +194,7 @@ def kinds(history: History) -> list[Kind]:
         Kind("impact, old", impact, late, early, is_old=True, bare=BARE_DOWNSTREAM, way=DOWN),
         Kind("affected", affected, shallow, deep),
         Kind("staleness", stale, late, early),
+        Kind("staleness, after an event", stale_anew, late, early),
         Kind("lineage asOf", as_of, shallow, deep),
         Kind("lineage asOf, old", as_of, shallow, deep, is_old=True),
         Kind("diff", diff, shallow, deep),

@@ -54,3 +54,8 @@ def remembered(connection: Connection, question: Hashable, ask: Callable[[], T])
         answers[question] = ask()
     answer: T = answers[question]
     return answer
+
+
+def forget(engine: Engine) -> None:
+    """Have each question asked anew, as after an event: to measure what that costs."""
+    _remembered.pop(engine, None)

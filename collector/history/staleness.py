@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
@@ -19,11 +19,14 @@ from collector.history.uses import Run, Use
 from collector.history.versions import BY_CHECKSUM, Limit, Version, Versions, versions_at
 from collector.keys import isoformat
 from collector.lookup import find_node
+from collector.state import remembered
 from collector.walk import Direction
 from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind, dataset_node
 
 JSON = dict[str, Any]
+
+_MOST_REMEMBERED = 20_000  # datasets, of about a kilobyte each
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,12 @@ def staleness(connection: Connection, graph: Connection, node_id: str, moment: M
 def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[int, State]:
     """How it stands with each of the datasets, and with what their newest versions are made from, as far as that goes.
 
-    At most about ``limit`` datasets are looked at beyond them.
+    At most about ``limit`` datasets are looked at beyond them. Those of now are remembered in each state of the store:
+    what is upstream of one dataset is upstream of many.
     """
+    known: dict[int, State] = remembered(versions.connection, "staleness", dict) if versions.moment.is_now else {}
     flows = Flows(versions.connection)
-    level = versions.newest(datasets)
+    level = versions.newest(set(datasets) - known.keys())
     newest = dict(level)
     states: dict[int, State] = {}
     outdated: list[_Outdated] = []
@@ -107,11 +112,16 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
             found = _outdated(dataset, run, use, reads[run.id, use.named], newest[use.canonical])
             if found is not None:
                 outdated.append(found)
-        level = further if len(states) <= limit else {}
+        level = {dataset: one for dataset, one in further.items() if dataset not in known}
+        if len(states) > limit:
+            break
     for one, at_us in zip(outdated, _changes(versions, outdated), strict=True):
         states[one.dataset].causes.append(Cause(one.newest.canonical, one.read, one.newest, at_us, one.evidence))
-    _spread(states)
-    return states
+    _spread(states, known)
+    found_out = {**known, **states}
+    if not level and len(found_out) <= _MOST_REMEMBERED:  # each with all that is upstream of it
+        known.update(states)
+    return found_out
 
 
 def _is_surely_fresh(run: Run, use: Use, newest: Version | None) -> bool:
@@ -168,14 +178,20 @@ def _changes(versions: Versions, outdated: list[_Outdated]) -> list[int]:
     return found
 
 
-def _spread(states: dict[int, State]) -> None:
+def _spread(states: dict[int, State], known: Mapping[int, State]) -> None:
     """Let what is made from something stale be stale: the earliest reasons first, so that each is looked at once."""
     readers: dict[int, list[int]] = defaultdict(list)
+    queue: list[tuple[int, int]] = []
     for dataset, state in states.items():
+        if state.causes:
+            queue.append((min(cause.since_us for cause in state.causes), dataset))
         for one in state.inputs:
-            if one != dataset and one in states:
-                readers[one].append(dataset)
-    queue = [(min(cause.since_us for cause in state.causes), d) for d, state in states.items() if state.causes]
+            if one in states:
+                if one != dataset:
+                    readers[one].append(dataset)
+            elif one in known and (since_us := known[one].since_us) is not None:
+                state.because.add(one)
+                queue.append((since_us, dataset))
     heapify(queue)
     while queue:
         since_us, dataset = heappop(queue)
