@@ -184,7 +184,7 @@ def _drawn(form: str, query: dict[str, Any]) -> Response:
         with _then(connection, question, query) as graph:
             shown = look(graph, question)
             styled = with_failing(graph, shown.graph)
-        highlight = _known(connection, styled, query["highlight"])
+        highlight = {shown.groups.get(one, one) for one in _known(connection, styled, query["highlight"])}
     if form == "json":
         return json_response(to_document(styled) | ({"note": shown.note} if shown.note else {}))
     return drawn(
