@@ -22,6 +22,9 @@ class _Stop(BaseException):
 def within(seconds: float, work: Callable[[], T]) -> T:
     """What ``work`` gives. It must be pure: it is stopped between any two steps.
 
+    Within a callback of Python's own (of the garbage collector, or a ``__del__``) a stop is reported as unraisable and
+    lost; it is told again a second later.
+
     Raises TookTooLong, or what ``work`` raises.
     """
     results: list[T] = []

@@ -5,8 +5,8 @@ All of it takes the graph of a question and gives a smaller one; SQL is asked on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sqlalchemy import Connection, select
@@ -21,7 +21,7 @@ from collector.quality import failing_among
 from collector.walk import Direction, among
 from lineage.appearance import FAILING
 from lineage.budget import cut, nearest_first
-from lineage.collapse import by_namespace, collapse, roots_of
+from lineage.collapse import by_namespace, collapse, groups_of, roots_of
 from lineage.evidence import known_by
 from lineage.graph import Edge, Graph, Node
 from lineage.narrow import Wanted, narrow, worse
@@ -70,11 +70,15 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A graph as it is shown, what an answer says further of its nodes and edges, and what a reader should know."""
+    """A graph as it is shown, what an answer says further of its nodes and edges, and what a reader should know.
+
+    ``groups`` has the node that is shown in the place of each that became part of it, by their ids.
+    """
 
     graph: Graph
     details: Details
     note: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def seen(connection: Connection, graph: Graph, details: Details, view: View, direction: Direction, limit: int) -> Seen:
@@ -86,18 +90,19 @@ def seen(connection: Connection, graph: Graph, details: Details, view: View, dir
     if view.is_whole:
         return Seen(graph, details)
     graph = known_by(graph, view.evidence, either_way=direction is Direction.ANY)
-    note = None
+    note, groups = None, {}
     if view.is_filter:
         graph, note = _filtered(connection, graph, view)
     if view.collapse is not None:
         parents = by_namespace(graph) if view.collapse is Collapse.NAMESPACE else _parents(connection, graph, details)
         details = details | _of_groups(graph, parents, details)
+        groups = groups_of(graph, parents)
         graph = collapse(graph, parents)
     if len(graph.nodes) > limit:
         part = cut(graph, nearest_first(graph), limit)
         kept = part.graph
         graph = Graph(kept.nodes.values(), kept.edges, start=kept.start, missing=part.missing)
-    return Seen(graph, details, note)
+    return Seen(graph, details, note, groups)
 
 
 def _ids(nodes: Iterable[Node], *, of_jobs: bool) -> dict[int, str]:

@@ -38,12 +38,22 @@ class Route:
     shortest: tuple[str, ...]
 
 
+def check_ends(connection: Connection, origin: str, destination: str, granularity: Granularity) -> None:
+    """Raise NotFound where one of the two is not known, BadQuery with its parameter where it can be no end."""
+    for name, node_id in (("from", origin), ("to", destination)):
+        try:
+            find_node(connection, node_id, _ENDS[granularity])
+        except BadQuery as error:
+            raise BadQuery(error.message, {name: [error.message]}) from None
+
+
 def route(
     connection: Connection, origin: str, destination: str, granularity: Granularity, limit: int, reach: int
 ) -> Route:
     """The first ``limit`` paths along the data, the shortest first; ``reach`` bounds the nodes that are looked at.
 
-    Costs a walk from the one end, and one from the other where the first did not get so far. Raises BadQuery, NotFound.
+    Costs a walk from the one end, and one from the other where the first did not get so far. Raises NotFound; the ends
+    are such as `check_ends` lets pass.
     """
     graph, ends, details = _between(connection, origin, destination, granularity, reach)
     found = find_paths(graph, *ends, limit)
@@ -75,11 +85,6 @@ def _between(
     connection: Connection, origin: str, destination: str, granularity: Granularity, reach: int
 ) -> tuple[Graph, tuple[str, str], dict[Any, JSON]]:
     """A graph that holds both nodes and what a walk from one of them towards the other met, and the two ids."""
-    for name, node_id in (("from", origin), ("to", destination)):
-        try:
-            find_node(connection, node_id, _ENDS[granularity])
-        except BadQuery as error:
-            raise BadQuery(error.message, {name: [error.message]}) from None
 
     def walked(node_id: str, way: Direction, depth: int) -> Seen:
         return look(connection, Question(node_id, way, depth, granularity, reach))

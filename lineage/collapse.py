@@ -69,6 +69,17 @@ def roots_of(graph: Graph, parents: Mapping[str, Node]) -> dict[str, Node]:
     return {id_: root for id_ in graph.nodes if (root := known[id_]) is not None}
 
 
+def groups_of(graph: Graph, parents: Mapping[str, Node]) -> dict[str, str]:
+    """Return the id of the root that each node is drawn as: nodes of the graph, and the parents between them and it."""
+    groups: dict[str, str] = {}
+    for id_, root in roots_of(graph, parents).items():
+        at = id_
+        while at != root.id and at not in groups:
+            groups[at] = root.id
+            at = parents[at].id
+    return groups
+
+
 def _count(members: Iterable[Node]) -> str:
     """Return ``2 datasets, 1 job``."""
     kinds = Counter(node.kind for node in members)

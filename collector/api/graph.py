@@ -29,7 +29,7 @@ from collector.graph_nodes import shown_id
 from collector.graph_view import View, with_failing
 from collector.history.past import graph_at
 from collector.lineage_graph import Question, answer, look
-from collector.lineage_paths import route
+from collector.lineage_paths import check_ends, route
 from collector.lookup import find_node
 from collector.marquez_evidence import known_nodes
 from collector.marquez_graph import marquez_graph
@@ -121,25 +121,12 @@ def get_png(query: dict[str, Any]) -> Response:
 @blueprint.doc(summary="How data gets from one node to another")
 def get_paths(query: dict[str, Any]) -> Response:
     """The shortest path along the data, and the others after it; none is an answer too."""
-    with (
-        reader() as now,
-        graph_at(
-            now,
-            moment_of(now, query),
-            query["origin"],
-            direction=Direction.DOWNSTREAM,
-            depth=MAX_DEPTH,
-            limit=store().max_nodes,
-        ) as connection,
-    ):
-        found = route(
-            connection,
-            query["origin"],
-            query["destination"],
-            query["granularity"],
-            query["limit"],
-            store().max_nodes,
-        )
+    ends, granularity = (query["origin"], query["destination"]), query["granularity"]
+    with reader() as now:
+        check_ends(now, *ends, granularity)
+        then = graph_at(now, moment_of(now, query), ends[0], also=ends[1:], depth=MAX_DEPTH, limit=store().max_nodes)
+        with then as connection:
+            found = route(connection, *ends, granularity, query["limit"], store().max_nodes)
     if query["format"] == "json":
         return json_response(found.document)
     return drawn(
@@ -197,7 +184,7 @@ def _drawn(form: str, query: dict[str, Any]) -> Response:
         with _then(connection, question, query) as graph:
             shown = look(graph, question)
             styled = with_failing(graph, shown.graph)
-        highlight = _known(connection, styled, query["highlight"])
+        highlight = {shown.groups.get(one, one) for one in _known(connection, styled, query["highlight"])}
     if form == "json":
         return json_response(to_document(styled) | ({"note": shown.note} if shown.note else {}))
     return drawn(

@@ -102,7 +102,9 @@ class DiagramQuery(WalkQuery):
     direction = fields.Enum(Direction, by_value=True, load_default=Direction.BOTH)
     layout = fields.String(load_default="LR", validate=validate.OneOf(["LR", "RL", "TB", "BT"]))
     title = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=200))
-    highlight = _several(fields.String(validate=_NAME), "ids of nodes to emphasize, with the edges between them")
+    highlight = _several(
+        fields.String(validate=_NAME), "ids of nodes to emphasize (or what they are drawn as), with the edges between"
+    )
     links = fields.Boolean(load_default=False, metadata={"description": "let each node lead to its own picture"})
 
 

@@ -223,25 +223,38 @@ def asks(*, depth: bool = True, moment: bool = True) -> Callable[[Callable[..., 
 def node_id(asker: Asker, word: str, kinds: Collection[str] = ("dataset",)) -> str:
     """The id of the node that a word means: an id as it is, or a name, with or without ``#version`` or ``@time``.
 
-    A name is that of one dataset (or job, where ``kinds`` has it; datasets come first): whole, or its last part with or
-    without the ending, so that ``orders`` finds ``s3://lake`` ``daily/orders.parquet`` and ``shop.public.orders``.
-
     Raises NotKnown; click's UsageError, with the candidates, where there are several.
     """
-    if word.startswith(_PREFIXES):
-        return word
+    found = node_ids(asker, word, kinds)
+    if len(found) > 1:
+        raise click.UsageError(_several(word, found))
+    return found[0]
+
+
+def node_ids(asker: Asker, word: str, kinds: Collection[str] = ("dataset",)) -> list[str]:
+    """The ids of all nodes that a word may mean.
+
+    A name is that of a dataset (or job, where ``kinds`` has it; datasets come first): whole, or its last part with or
+    without the ending, so that ``orders`` finds ``s3://lake`` ``daily/orders.parquet`` and ``shop.public.orders``.
+
+    Raises NotKnown.
+    """
+    if is_id(word):
+        return [word]
     for name, version in _readings(word):
         for kind in kinds:
-            found = _best(name, _search(asker, name, kind))
-            if len(found) == 1:
-                return found[0] + version
-            if found:
-                raise click.UsageError(_several(name, found))
+            if found := _best(name, _search(asker, name, kind)):
+                return [one + version for one in found]
     kind = " or ".join(kinds)
     raise NotKnown(
         f"{asker.where} knows no {kind} '{shorten(word, 80)}'. A name is that of a {kind}, or its last part; ids are "
         "written 'dataset:{namespace}:{name}'."
     )
+
+
+def is_id(word: str) -> bool:
+    """Whether a word is a node's id rather than its name."""
+    return word.startswith(_PREFIXES)
 
 
 def _readings(word: str) -> Iterator[tuple[str, str]]:

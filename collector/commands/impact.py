@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.commands.asking import Asker, NotKnown, Query, ask, asks, format_option, node_id
+from collector.commands.asking import Asker, NotKnown, Query, ask, asks, format_option, node_id, node_ids
+from collector.commands.changed import changed_files, changed_names, is_range
 from collector.commands.questions import graph_of_path, print_answer, print_found, print_versions
 from headwater import examples
 
+if TYPE_CHECKING:
+    from collector.pull_request import Change
+
 JSON = dict[str, Any]
+_KINDS = ("dataset", "job")  # that a changed asset may be
 
 
 @click.command(
@@ -22,7 +26,8 @@ JSON = dict[str, Any]
         "headwater impact flights",
         "headwater impact 'flights@2026-11-24T03:00:00Z' --format json | jq '.rebuild[].name'",
         "headwater impact 'flights#b1d4e02f' --on delay_report --exit-code",
-        "git diff --name-only origin/main... -- '*.sql' | headwater impact --diff - > comment.md",
+        "headwater impact --diff origin/main... > comment.md",
+        "headwater impact --diff changed.txt --format json | jq '.affected[].id'",
         after=["With --exit-code, 1 also means that something is affected."],
     ),
 )
@@ -33,9 +38,10 @@ JSON = dict[str, Any]
 @click.option(
     "--diff",
     "changed",
-    metavar="FILE",
-    help="Names or ids of changed assets, one a line ('-' reads them from stdin); a path to an SQL file stands for the "
-    "asset of its name. Prints a comment for a pull request in Markdown: what is made from them.",
+    metavar="FILE|RANGE",
+    help="What a change of assets touches, as a comment for a pull request in Markdown. FILE has their names or ids, "
+    "one a line ('-' reads them from stdin); of RANGE, like main...HEAD or HEAD~3.., Git tells the files that differ. "
+    "A path to an SQL file, or to a CSV file below seeds/, stands for the asset of its name.",
 )
 @format_option()
 @click.option(
@@ -63,7 +69,7 @@ def impact(
     """
     if (node is None) == (changed is None):
         raise click.UsageError(
-            "Say what changed: NODE, or --diff FILE with the names of changed assets; one of the two."
+            "Say what changed: NODE, or --diff with the names of changed assets or a range; one of the two."
         )
     if changed is not None:
         if other is not None:
@@ -136,13 +142,16 @@ def _print_comment(asker: Asker, query: Query, source: str, format_: str) -> boo
     from collector.pull_request import Change, comment, to_document
 
     change = Change()
-    for word in changed_names(source):
+    words = changed_files(source) if is_range(source) else changed_names(source)
+    find = node_ids if is_range(source) else _the_one  # a file cannot be written so that it means one of several
+    for word in words:
         try:
-            for dataset in _datasets(asker, word):
-                everything = ask(asker, "/lineage/downstream", {**query, "nodeId": dataset, "granularity": "all"})
-                between = ask(asker, "/lineage/downstream", {**query, "nodeId": dataset, "granularity": "dataset"})
-                change.add(everything, between)
+            datasets = [one for node in find(asker, word, _KINDS) for one in _datasets(asker, node)]
         except NotKnown:
+            change.unknown.append(word)
+            continue
+        known = [_add(change, asker, query, dataset) for dataset in datasets]
+        if datasets and not any(known):
             change.unknown.append(word)
     if format_ == "json":
         print_answer(json.dumps(to_document(change)))
@@ -155,27 +164,24 @@ def _print_comment(asker: Asker, query: Query, source: str, format_: str) -> boo
     return bool(change.affected())
 
 
-def changed_names(source: str) -> list[str]:
-    """The names in a file or on stdin, one a line; empty lines and those that begin with ``#`` are none.
-
-    Raises click's UsageError where there is no such file.
-    """
-    if source == "-":
-        text = sys.stdin.read()
-    else:
-        try:
-            text = Path(source).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.BadParameter(f"{source!r} cannot be read: {error}", param_hint="--diff") from error
-    lines = [line.strip() for line in text.splitlines()]
-    names = (Path(line).stem if line.endswith(".sql") else line for line in lines if line and line[0] != "#")
-    return list(dict.fromkeys(names))
+def _the_one(asker: Asker, word: str, kinds: Collection[str]) -> list[str]:
+    return [node_id(asker, word, kinds)]
 
 
-def _datasets(asker: Asker, word: str) -> list[str]:
-    """The datasets that a changed asset stands for: itself, or what the job of that name writes."""
-    found = node_id(asker, word, ("dataset", "job"))
-    if not found.startswith("job:"):
-        return [found]
-    near = ask(asker, "/lineage/downstream", {"nodeId": found, "depth": 1, "granularity": "all"})
+def _datasets(asker: Asker, node: str) -> list[str]:
+    """The datasets that a changed node stands for: itself, or what the job writes."""
+    if not node.startswith("job:"):
+        return [node]
+    near = ask(asker, "/lineage/downstream", {"nodeId": node, "depth": 1, "granularity": "all"})
     return [edge["destination"] for edge in near["edges"] if edge["origin"] == near["nodeId"]]
+
+
+def _add(change: Change, asker: Asker, query: Query, dataset: str) -> bool:
+    """Take in what is made from a dataset; False where nothing was known of it at the moment that is asked about."""
+    try:
+        everything = ask(asker, "/lineage/downstream", {**query, "nodeId": dataset, "granularity": "all"})
+        between = ask(asker, "/lineage/downstream", {**query, "nodeId": dataset, "granularity": "dataset"})
+    except NotKnown:
+        return False
+    change.add(everything, between)
+    return True

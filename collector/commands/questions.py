@@ -82,6 +82,7 @@ def stale(asker: Asker, query: Query, node: str, format_: str, exit_code: bool) 
     epilog=examples(
         "headwater paths flights delay_report",
         "headwater paths dataset:shop:orders job:shop:report --limit 5 --format mermaid",
+        "headwater paths flights delay_report --as-of 2026-11-24T06:00:00Z",
     ),
 )
 @click.argument("origin", metavar="FROM")
@@ -94,7 +95,7 @@ def stale(asker: Asker, query: Query, node: str, format_: str, exit_code: bool) 
     help="What the paths lead over: datasets and the jobs between them, or only one of the kinds.",
 )
 @format_option()
-@asks(depth=False, moment=False)
+@asks(depth=False)
 def paths(asker: Asker, query: Query, origin: str, destination: str, granularity: str, format_: str) -> None:
     """List the paths along the data from FROM to TO, the shortest first; each is a name or a node id."""
     kinds = ("job", "dataset") if granularity == "job" else ("dataset", "job")

@@ -50,23 +50,28 @@ def graph_at(
     moment: Moment,
     node_id: str,
     *,
+    also: Collection[str] = (),
     direction: Direction = Direction.DOWNSTREAM,
     depth: int,
     limit: int,
 ) -> Iterator[Connection]:
     """A connection to the graph around a node at a moment: now, the store's own.
 
+    The nodes ``also`` are in it whether or not the walk gets to them.
     Costs the newest runs of each job that ever touched a dataset of the graph; at most ``limit`` jobs are looked at.
     Raises BadQuery, NotFound.
     """
     if moment.is_now:
         yield connection
         return
-    start = find_node(connection, node_id, _ANY_NODE)
+    start, *others = [find_node(connection, one, _ANY_NODE) for one in (node_id, *also)]
     with _memory() as memory:
         past = _Past(connection, memory, moment, limit)
         past.fill(start, direction, depth)
         past.check(start)
+        for other in others:
+            past.fill(other, direction, 0)
+            past.check(other)
         # what is remembered of another such store (state.py) is not of this one
         rows_of(memory).put(tables.store_fact, [("epoch", next(_epochs))])
         yield memory

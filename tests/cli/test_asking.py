@@ -160,6 +160,18 @@ def test_paths(database: str) -> None:
     assert printed("paths", "report", "orders", database=database).startswith("No path leads from")
 
 
+def test_paths_of_a_moment(database: str) -> None:
+    ends = ("paths", "orders", "report", "--granularity", "dataset")
+    out = printed(*ends, "--as-of", "2026-01-01T06:05:00Z", database=database)
+    assert rows(out)[1][2] == "raw/orders.parquet → daily → report"
+    none = printed("paths", "report", "orders", "--as-of", "2026-01-01T06:05:00Z", database=database)
+    assert none.startswith("No path leads from")
+    early = typed(*ends, "--as-of", "2026-01-01T06:01:30Z", database=database)
+    assert early.exit_code == 1 and "Nothing was known of 'report' at that moment" in early.stderr
+    drawn = typed(*ends, "--known-at", "2000-01-01", "--format", "mermaid", database=database)
+    assert drawn.exit_code == 1 and "Nothing was known of 'raw/orders.parquet'" in drawn.stderr
+
+
 def test_diff_between_two_moments(database: str) -> None:
     between = ("--from", "2026-01-01T06:02:30", "--to", "2026-01-01T06:11:30")
     found = rows(printed("diff", "daily", *between, database=database))

@@ -320,6 +320,8 @@ def test_without_sqlglot_nothing_is_derived(client: FlaskClient, monkeypatch: py
     assert edges(client, "dataset:data:shop.public.revenue") == {}
 
 
+# a stop within a callback of the garbage collector, such as hypothesis has, is lost and told again: test_deadline.py
+@pytest.mark.filterwarnings("ignore:(?s).*deadline._Stop:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "query",
     [

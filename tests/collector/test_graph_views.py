@@ -286,17 +286,38 @@ def test_columns_of_a_hidden_dataset_are_left_out(client: FlaskClient) -> None:
 # --- highlights and links --------------------------------------------------------------------------------------------
 
 
+def emphasized(client: FlaskClient, **query: Any) -> tuple[set[str], set[tuple[str, str]]]:
+    """The nodes of a diagram that stand out, and the arrows that do, by the first lines of their labels."""
+    (drawn,) = parsed([get_text(client, f"{LINEAGE}/diagram", **query)])
+    assert drawn.ok, drawn.error
+    first = {id_: label.partition("\n")[0] for id_, label in drawn.labels.items()}
+    nodes = {first[node["id"]] for node in drawn.nodes if "highlight" in node["classes"]}
+    thick = [arrow for arrow in drawn.arrows if arrow["stroke"] == "thick"]
+    return nodes, {(first[arrow["origin"]], first[arrow["destination"]]) for arrow in thick}
+
+
 def test_highlighted_nodes_stand_out_with_the_edges_between_them(shop: FlaskClient) -> None:
     query = {"nodeId": "dataset:bi:sales", "highlight": ["dataset:lake:staged", "job:dbt:tidy", "dataset:pg:raw"]}
-    (drawn,) = parsed([get_text(shop, f"{LINEAGE}/diagram", **query)])
-    assert drawn.ok, drawn.error
-    labels = {drawn.labels[node["id"]] for node in drawn.nodes if "highlight" in node["classes"]}
-    assert labels == {"staged", "tidy", "raw"}
-    assert [(drawn.labels[a["origin"]], a["stroke"]) for a in drawn.arrows if a["stroke"] == "thick"] == [
-        ("staged", "thick")
-    ]
+    assert emphasized(shop, **query) == ({"staged", "tidy", "raw"}, {("staged", "tidy")})
     for suffix in ("dot", "svg"):
         assert "#db2777" in get_text(shop, f"{LINEAGE}/diagram.{suffix}", **query)
+
+
+def test_group_stands_out_for_a_highlighted_node_that_it_holds(shop: FlaskClient) -> None:
+    query = {"nodeId": "dataset:bi:sales", "collapse": "namespace"}
+    both = {"highlight": ["dataset:pg:raw", "job:dbt:tidy"]}
+    assert emphasized(shop, **query, **both) == ({"pg", "dbt"}, {("pg", "dbt")})
+    assert emphasized(shop, **query, highlight="namespace:pg") == ({"pg"}, set())
+    assert emphasized(shop, **query, kind="dataset", highlight="job:dbt:tidy") == (set(), set())  # no group holds it
+    for suffix in ("dot", "svg"):
+        assert "#db2777" in get_text(shop, f"{LINEAGE}/diagram.{suffix}", **query, **both)
+
+
+def test_parent_stands_out_for_a_highlighted_job_of_its(client: FlaskClient) -> None:
+    store(client, child(1, "dag.group.t", "dag.group", ("a",), ("b",)), child(2, "dag.group", "dag", (), ()))
+    for job in ("dag.group.t", "dag.group", "dag"):
+        query = {"nodeId": "dataset:data:b", "collapse": "parent", "highlight": f"job:jobs:{job}"}
+        assert emphasized(client, **query) == ({"dag"}, set())
 
 
 def test_highlight_that_is_no_node_is_refused(shop: FlaskClient) -> None:
@@ -305,7 +326,7 @@ def test_highlight_that_is_no_node_is_refused(shop: FlaskClient) -> None:
         assert response.status_code == status
         assert status == 404 or list(response.json["errors"]) == ["highlight"]
     elsewhere = {"nodeId": "dataset:pg:raw", "direction": "upstream", "highlight": "dataset:bi:sales"}
-    assert ":::highlight" not in get_text(shop, f"{LINEAGE}/diagram", **elsewhere)
+    assert emphasized(shop, **elsewhere) == (set(), set())
 
 
 def test_nodes_lead_to_their_own_pictures(shop: FlaskClient) -> None:

@@ -16,6 +16,8 @@ from tests.collector.events import JSON, dataset, dataset_event, facet, raw, run
 from tests.mermaid_parser import parse_all
 
 API = "/api/v1"
+PATHS = "/lineage/paths"
+RAW_TO_MART = {"from": "dataset:data:raw", "to": "dataset:data:mart"}
 
 
 @pytest.fixture
@@ -166,6 +168,34 @@ def test_two_clocks(night: Night) -> None:
     assert "orders" in diagram and "report" not in diagram
 
 
+def paths(night: Night, origin: str, destination: str, **query: Any) -> list[str]:
+    ends = {"from": f"dataset:data:{origin}", "to": f"dataset:data:{destination}"}
+    found = night.ask(PATHS, **ends, granularity="dataset", **query)
+    return [" ".join(node.removeprefix("dataset:data:") for node in path["nodes"]) for path in found["paths"]]
+
+
+def test_paths_are_those_of_the_moment(night: Night) -> None:
+    before = isoformat(time_ns() // 1_000)
+    night.run(6, "late", ("raw",), made("late", "66666666"))  # it happened long ago, and is told now
+    night.run(20, "render", ("late",), made("report", "99999999"))
+    assert paths(night, "raw", "report") == paths(night, "raw", "report", asOf=at(30)) == ["raw late report"]
+    assert paths(night, "raw", "report", asOf=at(8)) == ["raw orders report"]
+    assert paths(night, "raw", "report", knownAt=before) == ["raw orders report"]
+    assert paths(night, "raw", "late", asOf=at(8)) == ["raw late"]
+    ends = {"from": "dataset:data:raw", "to": "dataset:data:report"}
+    diagram = get_text(night.client, API + PATHS, **ends, format="mermaid", asOf=at(8))
+    assert "orders" in diagram and "late" not in diagram
+
+
+@pytest.mark.parametrize("clock", [{}, {"asOf": at(15)}, {"knownAt": "2040-01-01T00:00:00Z"}])
+def test_no_path_is_an_answer_at_any_moment(night: Night, clock: JSON) -> None:
+    for origin, destination in (("report", "raw"), ("report", "mart")):
+        assert paths(night, origin, destination, **clock) == []
+    assert paths(night, "raw", "raw", **clock) == ["raw"]
+    query = {"from": "dataset:data:report", "to": "job:jobs:load", **clock}
+    assert night.ask(PATHS, **query)["found"] is False
+
+
 def test_difference_tells_versions_schemas_and_code(night: Night) -> None:
     sql = {"sql": facet(query="select 2")}
     night.run(14, "render", ("orders", "raw"), made("report", "12121212"), job_facets=sql)
@@ -260,6 +290,11 @@ def test_provenance_is_w3c_prov(night: Night) -> None:
             "Nothing was known of 'raw'",
         ),
         ("/lineage", {"nodeId": "dataset:data:raw", "knownAt": "2020-01-01T00:00:00Z"}, 404, "Nothing was known"),
+        (PATHS, {**RAW_TO_MART, "asOf": at(3)}, 404, "Nothing was known of 'mart' at that moment"),
+        (PATHS, {**RAW_TO_MART, "knownAt": "2020-01-01T00:00:00Z"}, 404, "Nothing was known of 'raw'"),
+        (PATHS, {**RAW_TO_MART, "to": "dataset:data:nothing", "asOf": at(3)}, 404, "Dataset 'nothing' not found."),
+        (PATHS, {**RAW_TO_MART, "to": "nothing", "asOf": at(3)}, 400, "'nothing'"),
+        (PATHS, {**RAW_TO_MART, "asOf": "soon"}, 400, "asOf"),
         ("/lineage/diff", {"nodeId": "dataset:data:raw"}, 400, "from"),
         ("/lineage/diff", {"nodeId": "dataset:data:raw", "from": "x"}, 400, "from"),
         ("/reproducibility", {"nodeId": "run:1"}, 400, "is not asked for here"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.collapse import by_namespace, collapse
+from lineage.collapse import by_namespace, collapse, groups_of
 from lineage.graph import Edge, Graph, Node
 from tests.lineage.graphs import JOB, NAMESPACE, node
 
@@ -39,6 +39,11 @@ def test_jobs_are_drawn_as_their_parent_with_the_best_evidence_of_their_edges():
 def test_parents_are_followed_to_the_root():
     drawn = collapse(SMALL, {"t1": node("group", JOB), "group": DAG, "t2": DAG})
     assert set(drawn.nodes) == {"a", "b", "c", "dag"}
+
+
+def test_parents_between_a_node_and_its_root_are_drawn_as_the_root_too():
+    parents = {"t1": node("group", JOB), "group": DAG, "t2": DAG, "other": DAG}
+    assert groups_of(SMALL, parents) == {"t1": "dag", "group": "dag", "t2": "dag"}
 
 
 def test_parent_that_is_in_the_graph_stays_itself():
@@ -95,9 +100,12 @@ def test_every_edge_between_groups_stays_and_none_within(edges, parents, start):
         if roots[a] != roots[b] or (a == b and a not in grouped and roots[a] == a)
     }
     assert set(drawn.start) == {roots[id_] for id_ in start}
+    groups = groups_of(graph, {id_: node(parent) for id_, parent in parents.items()})
+    assert {id_: groups.get(id_, id_) for id_ in graph.nodes} == roots
 
 
 def test_chain_of_10_000_parents_is_followed_once():
     parents = {f"{n}": Node(f"{n + 1}", JOB, "ns", f"{n + 1}") for n in range(10_000)}
     graph = Graph([node(id_, JOB) for id_ in parents], [])
     assert set(collapse(graph, parents).nodes) == {"10000"}
+    assert set(groups_of(graph, parents).values()) == {"10000"}
