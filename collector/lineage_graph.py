@@ -12,6 +12,7 @@ from collector.column_graph import Details, graph_of_columns
 from collector.flow import both_ways, walk_datasets, walk_jobs
 from collector.graph_nodes import dataset_nodes, job_nodes
 from collector.graph_view import Seen, View, seen
+from collector.history.past import left_out
 from collector.lookup import Found, find_node
 from collector.step_evidence import step_evidence
 from collector.walk import Direction, Walk, walk
@@ -108,6 +109,8 @@ def diagram(connection: Connection, question: Question) -> Graph:
 def look(connection: Connection, question: Question) -> Seen:
     """The graph of a question as it is to be shown. Raises BadQuery, NotFound."""
     graph, details = _graph(connection, question)
+    if not graph.missing and (missing := left_out(connection)):
+        graph = Graph(graph.nodes.values(), graph.edges, start=graph.start, missing=missing)
     return seen(connection, graph, details, question.view, question.direction, question.limit)
 
 

@@ -31,9 +31,10 @@ class Found:
     id: int
 
 
-def find_node(connection: Connection, text: str, kinds: Collection[NodeKind]) -> Found:
+def find_node(connection: Connection, text: str, kinds: Collection[NodeKind], *, had: bool = False) -> Found:
     """The node that ``text`` names: the first of its readings that is stored.
 
+    Of columns that no dataset has, where it ``had`` will do, the first whose dataset is stored.
     Raises BadQuery where the text is no node id or of a kind that is not asked for here, NotFound where none is stored.
     """
     try:
@@ -50,6 +51,8 @@ def find_node(connection: Connection, text: str, kinds: Collection[NodeKind]) ->
     for reading, one in ids:
         if one in stored and (reading.field is None or has_field(connection, stored[one], reading.field)):
             return Found(reading, stored[one])
+    if had and stored:
+        return next(Found(reading, stored[one]) for reading, one in ids if one in stored)
     raise NotFound(f"{_TITLES[kind]} '{_shown(readings[0])}' not found.")
 
 

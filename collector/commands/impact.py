@@ -146,7 +146,7 @@ def _print_comment(asker: Asker, query: Query, source: str, format_: str) -> boo
     find = node_ids if is_range(source) else _the_one  # a file cannot be written so that it means one of several
     for word in words:
         try:
-            datasets = [one for node in find(asker, word, _KINDS) for one in _datasets(asker, node)]
+            datasets = [one for node in find(asker, word, _KINDS) for one in _datasets(asker, query, node)]
         except NotKnown:
             change.unknown.append(word)
             continue
@@ -168,11 +168,12 @@ def _the_one(asker: Asker, word: str, kinds: Collection[str]) -> list[str]:
     return [node_id(asker, word, kinds)]
 
 
-def _datasets(asker: Asker, node: str) -> list[str]:
+def _datasets(asker: Asker, query: Query, node: str) -> list[str]:
     """The datasets that a changed node stands for: itself, or what the job writes."""
     if not node.startswith("job:"):
         return [node]
-    near = ask(asker, "/lineage/downstream", {"nodeId": node, "depth": 1, "granularity": "all"})
+    clocks = {word: query[word] for word in ("asOf", "knownAt") if word in query}
+    near = ask(asker, "/lineage/downstream", {**clocks, "nodeId": node, "depth": 1, "granularity": "all"})
     return [edge["destination"] for edge in near["edges"] if edge["origin"] == near["nodeId"]]
 
 

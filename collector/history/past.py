@@ -37,6 +37,7 @@ from collector.tables import INPUT, OUTPUT, STATED_DATASET, STATED_JOB
 from collector.walk import Direction, among, direct_flows, edges_of_datasets, edges_of_jobs
 from lineage.nodes import NodeKind
 
+_LEFT_OUT = "left_out"  # in a connection's info
 _MOST_FORESEEN = 1_000  # jobs
 _MOST_RUNS = 2_000  # that are looked through for a mention
 # the sorts of runs: any, then those of which a job keeps its newest (newest.py)
@@ -64,7 +65,7 @@ def graph_at(
     if moment.is_now:
         yield connection
         return
-    start, *others = [find_node(connection, one, _ANY_NODE) for one in (node_id, *also)]
+    start, *others = [find_node(connection, one, _ANY_NODE, had=True) for one in (node_id, *also)]
     with _memory() as memory:
         past = _Past(connection, memory, moment, limit)
         past.fill(start, direction, depth)
@@ -77,10 +78,17 @@ def graph_at(
         yield memory
 
 
+def left_out(connection: Connection) -> int:
+    """How many jobs of a moment are not in its graph, as they were too many; 0 in the store itself."""
+    jobs: int = connection.info.get(_LEFT_OUT, 0)
+    return jobs
+
+
 @contextmanager
 def _memory() -> Iterator[Connection]:
     """An empty store in memory."""
     with _engine().connect() as memory:
+        memory.info[_LEFT_OUT] = 0
         try:
             yield memory
         finally:
@@ -124,6 +132,7 @@ class _Past:
         self._hides = Hides(store)
         self._remembered = Memory()
         self._jobs: set[int] = set()
+        self._left_out: set[int] = set()  # jobs that there was no room for
         self._datasets: set[int] = set()  # canonical
         self._runs: set[int] = set()
         self._told: set[int] = set()  # things whose JobEvents and DatasetEvents are here
@@ -240,8 +249,11 @@ class _Past:
 
     def _bring(self, jobs: Collection[int], datasets: Iterable[int]) -> None:
         """Bring jobs as they were, and what DatasetEvents told of the datasets."""
-        new = set(sorted(set(jobs) - self._jobs)[: max(0, self.limit - len(self._jobs))])
+        wanted = sorted(set(jobs) - self._jobs)
+        new = set(wanted[: max(0, self.limit - len(self._jobs))])
         self._jobs |= new
+        self._left_out.update(wanted[len(new) :])
+        self.memory.info[_LEFT_OUT] = len(self._left_out)
         runs = self._newest_runs(new) - self._runs
         self._runs |= runs
         things = self._things(new, datasets) - self._told

@@ -14,6 +14,7 @@ from collector.documents.datasets import dataset_names
 from collector.flow import FlowWalk, walk_datasets
 from collector.history.flows import Flows
 from collector.history.moment import Moment
+from collector.history.past import left_out
 from collector.history.readings import Read, resolve
 from collector.history.uses import Run, Use
 from collector.history.versions import BY_CHECKSUM, Limit, Version, Versions, versions_at
@@ -75,7 +76,7 @@ def staleness(connection: Connection, graph: Connection, node_id: str, moment: M
     walk = walk_datasets(graph, [found.id], Direction.DOWNSTREAM, depth, limit)
     versions = versions_at(connection, moment)
     states = states_of(versions, walk.nodes, limit)
-    return _document(connection, found.id, walk, states)
+    return _document(connection, found.id, walk, states, walk.missing or left_out(graph))
 
 
 def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[int, State]:
@@ -205,7 +206,7 @@ def _spread(states: dict[int, State], known: Mapping[int, State]) -> None:
                 heappush(queue, (since_us, reader))
 
 
-def _document(connection: Connection, start: int, walk: FlowWalk, states: dict[int, State]) -> JSON:
+def _document(connection: Connection, start: int, walk: FlowWalk, states: dict[int, State], missing: int) -> JSON:
     shown = [states[dataset] for dataset in walk.nodes if dataset in states]
     named = walk.nodes.keys() | {cause.dataset for state in shown for cause in state.causes}
     named |= {one for state in shown for one in state.because}
@@ -244,8 +245,8 @@ def _document(connection: Connection, start: int, walk: FlowWalk, states: dict[i
         "stale": sum(one["stale"] for one in datasets),
         "datasets": datasets,
         "edges": sorted(edges, key=lambda edge: (edge["origin"], edge["destination"])),
-        "truncated": walk.missing > 0,
-        "missing": walk.missing,
+        "truncated": missing > 0,
+        "missing": missing,
     }
 
 

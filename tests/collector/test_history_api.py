@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from time import time_ns
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from prov.model import ProvDocument
 
+from collector.api.store import EXTENSION
 from collector.keys import isoformat
 from tests.collector.answers import get, get_text
 from tests.collector.events import JSON, dataset, dataset_event, facet, raw, run_event, schema
@@ -312,3 +314,28 @@ def test_enormous_answer_is_cut_and_says_how_to_narrow_it(night: Night) -> None:
     found = night.ask("/impact", nodeId="dataset:data:raw#aaaaaa", limit=2)
     assert (len(found["versions"]), found["truncated"]) == (2, True)
     assert found["missing"] >= 1 and "smaller depth" in found["note"]
+
+
+@pytest.mark.parametrize("moment", [{"asOf": at(50)}, {"knownAt": "2040-01-01T00:00:00Z"}])
+def test_past_of_more_jobs_than_are_looked_at_says_that_it_is_cut(
+    night: Night, monkeypatch: pytest.MonkeyPatch, moment: JSON
+) -> None:
+    for number in range(8):
+        night.run(30, f"writer {number}", (), "all")
+    asked = {"nodeId": "dataset:data:all", "granularity": "dataset", **moment}
+    assert not night.ask("/lineage/upstream", **asked)["truncated"]
+    extensions = night.client.application.extensions
+    monkeypatch.setitem(extensions, EXTENSION, replace(extensions[EXTENSION], max_nodes=5))
+    for path in ("/lineage/upstream", "/staleness"):
+        found = night.ask(path, **asked) if path != "/staleness" else night.ask(path, nodeId=asked["nodeId"], **moment)
+        assert (found["truncated"], found["missing"]) == (True, 3), path
+
+
+def test_column_that_was_dropped_is_asked_about_at_a_time_that_had_it(night: Night) -> None:
+    night.run(30, "keep", (), made("t", "a1", "c1", "id", "price"))
+    night.run(40, "keep", (), made("t", "a2", "c2", "id"))
+    asked = {"nodeId": "datasetField:data:t:price", "granularity": "column"}
+    assert [one["field"] for one in night.ask("/lineage/upstream", **asked, asOf=at(35))["nodes"]] == ["price"]
+    for query in (asked, {**asked, "asOf": at(45)}, {**asked, "nodeId": "datasetField:data:t:never", "asOf": at(35)}):
+        answer = night.client.get(f"{API}/lineage/upstream", query_string=query)
+        assert (answer.status_code, "not found" in answer.json["message"]) == (404, True), query
