@@ -116,7 +116,8 @@ def _documents(
                 "transformationType": first["transformationType"] if first else None,
                 "inputFields": inputs,
             },
-            "inEdges": [{"origin": ids[origin], "destination": ids[column]} for origin in into[column]],
+            # as Marquez does it, from this column to its origin: its UI looks for the origin there
+            "inEdges": [{"origin": ids[column], "destination": ids[origin]} for origin in into[column]],
             "outEdges": [{"origin": ids[column], "destination": ids[to]} for to in out_of[column]],
         }
     return [nodes[one] for one in sorted(nodes)]

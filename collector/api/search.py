@@ -67,7 +67,7 @@ class BetaParameters(Schema):
     q = fields.String(required=True, validate=validate.Length(min=1, max=2_000))
 
 
-@blueprint.route("/search")
+@blueprint.route("/search", strict_slashes=False)
 @blueprint.doc(**documented("Datasets and jobs by name", SearchResults, query=SearchParameters))
 def get_results() -> Response:
     """A part of the name, without regard to case."""

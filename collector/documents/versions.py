@@ -51,7 +51,10 @@ class _Version:
 
 
 def dataset_versions(connection: Connection, dataset: int, limit: int, offset: int) -> tuple[list[JSON], int]:
-    """A page of a dataset's versions (canonical id), newest first, and how many there are."""
+    """A page of a dataset's versions (canonical id), newest first, and how many there are.
+
+    What nobody wrote has one, as it was read: Marquez's UI shows nothing of a dataset without a version.
+    """
     names = _names_of(connection, dataset)
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     written = select(u.run, u.dataset_id, u.written_us.label("at"), literal(None, tables.Bytes).label("key")).where(
@@ -62,6 +65,9 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
     )
     both = union_all(written, told).subquery()
     total = connection.execute(select(func.count()).select_from(both)).scalar_one()
+    if not total:
+        versions = [_never_written(connection, dataset)][offset : offset + limit]
+        return _version_documents(connection, dataset, versions), 1
     c = both.c
     order = (c["at"].desc(), c.run.desc(), c.key.desc())
     page = connection.execute(select(c.run, c.dataset_id, c["at"], c.key).order_by(*order).limit(limit).offset(offset))
@@ -106,10 +112,15 @@ def dataset_version(connection: Connection, dataset: int, text: str) -> JSON | N
         if by_key.get(bytes(key)) == one:
             return _version_documents(connection, dataset, [_Version(one, bytes(key), None, at, facets)])[0]
     if by_key.get(NEVER_WRITTEN) == dataset:
-        d = tables.dataset.c
-        at, facets = connection.execute(select(d.created_us, d.facets).where(d.id == dataset)).one()
-        return _version_documents(connection, dataset, [_Version(dataset, NEVER_WRITTEN, None, at, facets)])[0]
+        return _version_documents(connection, dataset, [_never_written(connection, dataset)])[0]
     return None
+
+
+def _never_written(connection: Connection, dataset: int) -> _Version:
+    """The version that runs read before anyone had written the dataset."""
+    d = tables.dataset.c
+    at, facets = connection.execute(select(d.created_us, d.facets).where(d.id == dataset)).one()
+    return _Version(dataset, NEVER_WRITTEN, None, at, facets)
 
 
 def _version_documents(connection: Connection, dataset: int, versions: list[_Version]) -> list[JSON]:

@@ -62,7 +62,7 @@ def test_column_lineage_up_and_down(call: Call) -> None:
     assert node_ids(call("GET", path.format("datasetField:data:b:x", 20, "true"))[1]) == every
     assert node_ids(call("GET", path.format("job:jobs:make_c", 1, "false"))[1]) == every[1:3]
     [a, b] = call("GET", path.format("dataset:data:b", 20, "false"))[1]["graph"]
-    assert b["inEdges"] == [{"origin": a["id"], "destination": b["id"]}] == a["outEdges"]
+    assert a["outEdges"] == [{"origin": a["id"], "destination": b["id"]}]
     assert b["data"]["fieldType"] == "text"
     assert [one["dataset"] for one in b["data"]["inputFields"]] == ["a"]
     assert call("GET", path.format("dataset:data:a", 20, "false"))[0] == 200
