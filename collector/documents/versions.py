@@ -18,7 +18,7 @@ from collector.documents.jobs import full_job_document
 from collector.documents.reads import NEVER_WRITTEN
 from collector.documents.runs import full_run_documents, run_job_version, run_rows, uses_of_runs
 from collector.facets import Lifecycle
-from collector.facts import JOB_PREFIX, FacetSet
+from collector.facts import IO_PREFIX, JOB_PREFIX, FacetSet
 from collector.keys import isoformat
 from collector.packing import pack_facets, unpack_facets
 from collector.tables import OUTPUT
@@ -35,6 +35,7 @@ from collector.walk import among
 JSON = dict[str, Any]
 
 MOST_RUNS = 1_000  # of a job, the newest: those whose versions are told apart
+FOUND_BY_READERS = ("dataQualityAssertions", "dataQualityMetrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +125,21 @@ def _never_written(connection: Connection, dataset: int) -> _Version:
 
 
 def _version_documents(connection: Connection, dataset: int, versions: list[_Version]) -> list[JSON]:
-    """Each version with the facets that were said then; where its run did not say a schema or so, the dataset's."""
+    """Each version with the facets that were said then; where its run did not say a schema or so, the dataset's.
+
+    The current one also has what runs that read it since found out about it, as in Marquez.
+    """
     current = dataset_documents(connection, [dataset], with_facets=False)[dataset]
     d = tables.dataset.c
     now = unpack_facets(connection.execute(select(d.facets).where(d.id == dataset)).scalar_one())
-    packed = [pack_facets(_completed(unpack_facets(version.facets), now)) for version in versions]
+    newest = current["currentVersion"] or version_uuid(dataset, NEVER_WRITTEN)
+    packed = [
+        pack_facets(
+            (_found_since(version.created_us, now) if version.uuid == newest else {})
+            | _completed(unpack_facets(version.facets), now)
+        )
+        for version in versions
+    ]
     bodies = Bodies(connection, packed)
     runs = full_run_documents(connection, {version.run for version in versions if version.run is not None})
     namespace, name = dataset_names(connection, [dataset])[dataset]
@@ -155,6 +166,12 @@ def _completed(said: FacetSet, now: FacetSet) -> FacetSet:
     kept = {name: entry for name, entry in now.items() if is_curated(name)}
     kept |= {name: now[name] for name in SHOWN if name in now and name not in said}
     return said | kept
+
+
+def _found_since(time_us: int, now: FacetSet) -> FacetSet:
+    """What runs that read the dataset at ``time_us`` or later found out about it, as facets of the dataset itself."""
+    found = {name: now[IO_PREFIX + name] for name in FOUND_BY_READERS if IO_PREFIX + name in now}
+    return {name: entry for name, entry in found.items() if entry[0] >= time_us}
 
 
 def _schema_version(fields: list[JSON]) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from collector.api.store import EXTENSION
-from tests.collector.events import columns, dataset, dataset_event, job_event, run_event, schema
+from tests.collector.events import columns, dataset, dataset_event, facet, job_event, run_event, schema
 from tests.marquez.scenario import Call
 from tests.marquez.test_statements import counted
 
@@ -105,3 +105,24 @@ def test_search_is_found_with_a_slash_as_older_uis_ask(filled: Call) -> None:
     status, answer = filled("GET", f"/search/{query}")
     assert (status, answer["totalCount"]) == (200, 3)
     assert answer == filled("GET", f"/search{query}")[1]
+
+
+def test_current_version_has_what_its_readers_found_out(filled: Call) -> None:
+    def quality(success: bool) -> Any:
+        return {"dataQualityAssertions": facet(assertions=[{"assertion": "not_null", "success": success}])}
+
+    def shown(name: str) -> list[bool | None]:
+        versions = filled("GET", f"/namespaces/data/datasets/{name}/versions")[1]["versions"]
+        found = [one["facets"].get("dataQualityAssertions") for one in versions]
+        return [one["assertions"][0]["success"] if one else None for one in found]
+
+    def event(run: int, day: int, job: str, **sides: Any) -> None:
+        filled("POST", "/lineage", run_event(run=run, time=f"2026-01-0{day}T00:00:00Z", job=job, **sides))
+
+    tested = tuple(dataset(name) | {"inputFacets": quality(True)} for name in ("orders", "report"))
+    event(2, 2, "test", inputs=tested)
+    assert (shown("orders"), shown("report")) == ([True], [True])
+    event(3, 3, "load", outputs=("report",))
+    assert shown("report") == [None, None]  # nobody tested the new one
+    event(4, 4, "test", inputs=(dataset("report") | {"inputFacets": quality(False)},))
+    assert shown("report") == [False, None]
