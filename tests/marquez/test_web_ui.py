@@ -126,3 +126,36 @@ def test_current_version_has_what_its_readers_found_out(filled: Call) -> None:
     assert shown("report") == [None, None]  # nobody tested the new one
     event(4, 4, "test", inputs=(dataset("report") | {"inputFacets": quality(False)},))
     assert shown("report") == [False, None]
+
+
+def test_search_box_gets_all_that_it_shows_of_a_hit(app: Flask, filled: Call) -> None:
+    client = app.test_client()
+
+    def search(kind: str, text: str) -> tuple[list[Any], list[Any]]:
+        answer = client.get(f"/api/v2beta/search/{kind}", query_string={"q": text})
+        assert answer.status_code == 200
+        return answer.json["hits"], answer.json["highlights"]
+
+    engine, code = facet(name="spark", version="3"), facet(language="python", sourceCode="1")
+    event = run_event(
+        "FAIL", run=7, job="A+ load", run_facets={"processing_engine": engine}, job_facets={"sourceCode": code}
+    )
+    filled("POST", "/lineage", event)
+    [hit], [marked] = search("jobs", "a+")
+    assert marked == {"name": ["<em>A+</em> load"]}
+    assert (hit["name"], hit["namespace"], hit["type"], hit["eventType"]) == ("A+ load", "jobs", "BATCH", "FAIL")
+    assert (hit["run_id"], hit["runFacets"]) == (event["run"]["runId"], {"processing_engine": engine})
+    assert hit["facets"]["sourceCode"]["language"] == "python"
+    [planned], _ = search("jobs", "planned")
+    assert (planned["run_id"], planned["eventType"], planned["runFacets"]) == (None, None, {})
+    [orders], [marked] = search("datasets", "orders")
+    assert [one["name"] for one in orders["facets"]["schema"]["fields"]] == ["id"]
+    assert marked == {"name": ["<em>orders</em>"]}
+    assert search("datasets", "told")[0][0]["facets"] == {}
+
+
+def test_search_box_gets_no_facet_that_it_breaks_on(app: Flask, call: Call) -> None:
+    nameless = {"processing_engine": facet(version="3")}
+    assert call("POST", "/lineage", run_event(run_facets=nameless, job_facets={"sourceCode": facet()}))[0] == 201
+    [hit] = app.test_client().get("/api/v2beta/search/jobs?q=load").json["hits"]
+    assert (hit["runFacets"], hit["facets"]) == ({}, {})
