@@ -256,7 +256,7 @@ def test_batch_that_is_no_json_is_refused_and_kept(shared: FlaskClient, body: by
     [
         ("GET", "/nowhere", 404),
         ("GET", "/api/v1/", 404),
-        ("GET", "/api/v1/lineage/", 404),
+        ("GET", "/api/v1/lineage/x", 404),
         ("GET", "/api/v1/namespaces/", 404),
         ("GET", "/api/v1/namespaces/data/tables/x", 404),
         ("GET", "/api/v1/namespaces/data/datasets/nothing", 404),
