@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, select
 from collector import keys, tables
 from collector.documents.bodies import Bodies
 from collector.documents.datasets import dataset_names, newest_versions, transformation_summary
-from collector.documents.versions import job_versions
+from collector.documents.job_versions import job_version
 from collector.edges import column_origins
 from collector.errors import NotFound
 from collector.facets import TableSchema, flat_columns
@@ -116,7 +116,8 @@ def _documents(
                 "transformationType": first["transformationType"] if first else None,
                 "inputFields": inputs,
             },
-            "inEdges": [{"origin": ids[origin], "destination": ids[column]} for origin in into[column]],
+            # as Marquez does it, from this column to its origin: its UI looks for the origin there
+            "inEdges": [{"origin": ids[column], "destination": ids[origin]} for origin in into[column]],
             "outEdges": [{"origin": ids[column], "destination": ids[to]} for to in out_of[column]],
         }
     return [nodes[one] for one in sorted(nodes)]
@@ -149,9 +150,9 @@ def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list
     version = start.node.version or ""
     run_key: bytes | None = None
     if start.node.kind is NodeKind.JOB:
-        for one in job_versions(connection, start.id):
-            if one["version"] == version.lower() and one["latestRun"] is not None:
-                run_key = keys.run_key(one["latestRun"]["id"])
+        one = job_version(connection, start.id, version)
+        if one is not None and one["latestRun"] is not None:
+            run_key = keys.run_key(one["latestRun"]["id"])
         title = "Job version"
     else:
         title = "Dataset version"

@@ -47,7 +47,7 @@ STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind colum
 METRICS, STATISTICS = 1, 2  # values of the ``measured`` column of ``run_dataset``
 NEEDS, TRIGGERS, TOLD_BY = 0, 1, 2  # values of the ``direction`` column of ``job_dependency``
 
-RECORDS = "kind IN ('namespace', 'source', 'tag')"
+NOT_OF_RUNS = "kind <> 'run'"  # of events
 STARTED_LATE = "started_us > created_us"  # of runs
 FAILING = "NOT success"  # of assertions, by their newest result
 MEASURED_READING = "measured IS NOT NULL AND direction = 0"  # of rows of run_dataset
@@ -74,8 +74,8 @@ event = Table(
     Column("body", Bytes, nullable=False),  # zstd of the raw JSON
     # one index for both questions, "events by time" and "seen before?": new events land side by side in it
     Index("uq_event_time_hash", "time_us", "hash", unique=True),
-    # the few that are not OpenLineage's, so that they can be taken out of a count
-    Index("ix_event_record", "time_us", **_where(RECORDS)),
+    # the few that are not of runs, so that they can be taken out of a count, or be read alone
+    Index("ix_event_other", "time_us", "kind", **_where(NOT_OF_RUNS)),
 )
 
 quarantine = Table(

@@ -40,7 +40,7 @@ from lineage.graph import Graph
 blueprint = Blueprint("graph", __name__, url_prefix="/api/v1", description="The asset graph: what comes from what")
 
 
-@blueprint.route("/lineage", methods=["GET"])
+@blueprint.route("/lineage", methods=["GET"], strict_slashes=False)
 @blueprint.arguments(LineageQuery, location="query")
 @blueprint.doc(summary="The graph around a node, in Marquez's shape", responses={"200": {"description": "nodes by id"}})
 def get_lineage(query: dict[str, Any]) -> Response:

@@ -17,9 +17,9 @@ from collector.api.query import JobBody, JobsPage, Page, RunBody, load_body, loa
 from collector.api.shapes import JobList, JobShape, JobVersionList, JobVersionShape, RunList, RunShape
 from collector.api.store import reader
 from collector.api.writing import commit
+from collector.documents.job_versions import job_version, job_versions
 from collector.documents.jobs import full_job_document, job_sides, listed_jobs
 from collector.documents.runs import full_run_documents, jobs_of_runs, run_rows
-from collector.documents.versions import job_versions
 from collector.errors import BadQuery, NotFound
 from collector.legacy import clock
 from collector.listing import page_of_jobs, page_of_runs
@@ -124,20 +124,19 @@ def list_versions(namespace: str, job: str) -> Response:
     """A version is what the job reads, what it writes and where its code lies."""
     query = load_query(Page)
     with reader() as connection:
-        found = job_versions(connection, find_job(connection, namespace, job))
-    page = found[query["offset"] : query["offset"] + query["limit"]]
-    return json_response({"versions": page, "totalCount": len(found)})
+        job_id = find_job(connection, namespace, job)
+        found, total = job_versions(connection, job_id, query["limit"], query["offset"])
+    return json_response({"versions": found, "totalCount": total})
 
 
 @paths.route(f"{_JOB}/versions/{{version}}", **documented("A version of a job", JobVersionShape))
 def get_version(namespace: str, job: str, version: str) -> Response:
     """With the newest run of it."""
     with reader() as connection:
-        found = job_versions(connection, find_job(connection, namespace, job))
-    for one in found:
-        if one["version"] == version.lower():
-            return json_response(one)
-    raise NotFound(f"Job version '{version}' not found.")
+        found = job_version(connection, find_job(connection, namespace, job), version)
+    if found is None:
+        raise NotFound(f"Job version '{version}' not found.")
+    return json_response(found)
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Paths with names in them: ``/namespaces/{namespace}/datasets/{dataset}/…``, whatever the names hold.
 
 Clients percent-encode the names (``postgres%3A%2F%2Fhost``, ``a%2Fb``), but a WSGI server hands over the decoded path,
-in which a name's ``/`` looks like the path's own. So a path has several readings, like a node id, and the store knows
-which is meant; where none is stored, the one with the shortest names counts.
+in which a name's ``/`` looks like the path's own (granian 2.8 gives no raw path beside it). So a path has several
+readings, like a node id: the body that comes with it tells which kind of thing is meant, then the store knows which;
+where none is stored, the one in the longest stored namespace counts, then the one with the shortest names.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any
 
 from apispec import APISpec
 from flask import Flask, Response, abort, request
+from marshmallow import EXCLUDE, Schema
 from sqlalchemy import Connection, select
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Map, PathConverter, Rule
 
 from collector import keys, tables
+from collector.api.query import sent_document
 from collector.api.store import reader
 from collector.walk import among
 
@@ -37,6 +40,17 @@ class _Route:
     method: str
     view: View
     doc: dict[str, Any]
+
+    @property
+    def body(self) -> type[Schema] | None:
+        """What its body has to be."""
+        found: type[Schema] | None = None
+        if "requestBody" in self.doc:
+            found = self.doc["requestBody"]["content"]["application/json"]["schema"]
+        return found
+
+
+Reading = tuple[_Route, Names]
 
 
 @dataclass(slots=True)
@@ -81,7 +95,7 @@ def install(app: Flask, spec: APISpec, paths: list[NamePaths]) -> None:
         allowed = [(route, names) for route, names in found if route.method == method]
         if not allowed:
             raise MethodNotAllowed(sorted({route.method for route, _ in found}))
-        route, names = allowed[0] if len(allowed) == 1 else _stored_reading(allowed)
+        route, names = allowed[0] if len(allowed) == 1 else _stored_reading(_told_readings(allowed))
         return route.view(**names)
 
     for group in paths:
@@ -110,7 +124,17 @@ def _readings(names: list[str], literals: list[str], rest: str) -> Iterator[Name
         at = rest.find(literal, at + 1)
 
 
-def _stored_reading(found: list[tuple[_Route, Names]]) -> tuple[_Route, Names]:
+def _told_readings(found: list[Reading]) -> list[Reading]:
+    """Those whose body is like the one that was sent; all, where none is."""
+    bodies = {route.body for route, _ in found} - {None}
+    if len(bodies) < 2:
+        return found
+    document = sent_document()
+    fitting = {body for body in bodies if body is not None and not body(unknown=EXCLUDE).validate(document)}
+    return [(route, names) for route, names in found if route.body in fitting] or found
+
+
+def _stored_reading(found: list[Reading]) -> Reading:
     with reader() as connection:
         for kind in ("dataset", "job", "namespace"):
             ids = {index: _id(kind, names) for index, (_, names) in enumerate(found) if _kind(names) == kind}
@@ -118,7 +142,10 @@ def _stored_reading(found: list[tuple[_Route, Names]]) -> tuple[_Route, Names]:
             for index, one in ids.items():
                 if one in stored:
                     return found[index]
-    return found[0]
+        ids = {index: _id("namespace", names) for index, (_, names) in enumerate(found)}
+        stored = _stored(connection, "namespace", set(ids.values()))
+    inside = [found[index] for index, one in ids.items() if one in stored]
+    return max(inside, key=lambda reading: len(reading[1]["namespace"]), default=found[0])
 
 
 def _kind(names: Names) -> str:

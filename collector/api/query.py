@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from flask import request
+from flask import g, request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from collector.api.store import store
@@ -73,6 +73,25 @@ def load_body(schema: type[Schema]) -> dict[str, Any]:
 
     Raises RefusedBody: 400 for what is no JSON, 422 for what the schema refuses.
     """
+    document = sent_document()
+    try:
+        found: dict[str, Any] = schema(unknown=EXCLUDE).load(document)
+        return found
+    except ValidationError as error:
+        messages = flat_messages(error.messages)
+        first = next(iter(messages))
+        raise RefusedBody(f"{first}: {messages[first][0]}", messages, 422) from None
+
+
+def sent_document() -> dict[str, Any]:
+    """The JSON body, which can be asked for again; none counts as ``{}``. Raises RefusedBody where it is no object."""
+    if "sent_document" not in g:
+        g.sent_document = _read_document()
+    found: dict[str, Any] = g.sent_document
+    return found
+
+
+def _read_document() -> dict[str, Any]:
     sent = read_body(request.stream, request.content_length, store().max_body)
     raw = decode_body(sent, request.headers.get("Content-Encoding", ""))
     try:
@@ -85,13 +104,7 @@ def load_body(schema: type[Schema]) -> dict[str, Any]:
         document = {}
     if not isinstance(document, dict):
         raise RefusedBody("The body is a JSON object.", {"_schema": ["The body is a JSON object."]}, 422)
-    try:
-        found: dict[str, Any] = schema(unknown=EXCLUDE).load(document)
-        return found
-    except ValidationError as error:
-        messages = flat_messages(error.messages)
-        first = next(iter(messages))
-        raise RefusedBody(f"{first}: {messages[first][0]}", messages, 422) from None
+    return document
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate
+from sqlalchemy import Connection
 
 from collector.api.answers import json_response
 from collector.api.documentation import documented
 from collector.api.query import load_query
 from collector.api.shapes import SearchResults
 from collector.api.store import reader
+from collector.documents.hits import dataset_hits, highlight, job_hits
 from collector.keys import microseconds
 from collector.search import SearchQuery, search
 
@@ -67,7 +70,7 @@ class BetaParameters(Schema):
     q = fields.String(required=True, validate=validate.Length(min=1, max=2_000))
 
 
-@blueprint.route("/search")
+@blueprint.route("/search", strict_slashes=False)
 @blueprint.doc(**documented("Datasets and jobs by name", SearchResults, query=SearchParameters))
 def get_results() -> Response:
     """A part of the name, without regard to case."""
@@ -92,18 +95,19 @@ def get_results() -> Response:
 @beta.doc(summary="Jobs, as the UI's search asks", responses={"200": {"description": "hits and highlights"}})
 def get_jobs() -> Response:
     """In names, descriptions and tags."""
-    return _hits("job")
+    return _hits("job", job_hits)
 
 
 @beta.route("/datasets")
 @beta.doc(summary="Datasets, as the UI's search asks", responses={"200": {"description": "hits and highlights"}})
 def get_datasets() -> Response:
     """In names, descriptions, columns and tags."""
-    return _hits("dataset")
+    return _hits("dataset", dataset_hits)
 
 
-def _hits(kind: str) -> Response:
-    query = load_query(BetaParameters)
+def _hits(kind: str, shown: Callable[[Connection, Sequence[dict[str, Any]]], list[dict[str, Any]]]) -> Response:
+    text = load_query(BetaParameters)["q"]
     with reader() as connection:
-        results, _ = search(connection, SearchQuery(query["q"], kind, in_words=True))
-    return json_response({"hits": results, "highlights": [{"name": [one["name"]]} for one in results]})
+        found, _ = search(connection, SearchQuery(text, kind, in_words=True))
+        hits = shown(connection, found)
+    return json_response({"hits": hits, "highlights": [{"name": [highlight(one["name"], text)]} for one in hits]})

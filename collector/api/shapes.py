@@ -208,7 +208,7 @@ class DatasetShape(_DatasetBase):
     lastModifiedAt = _maybe_time()
     lastLifecycleState = _maybe()
     currentVersion = _uuid(allow_none=True)
-    columnLineage = _many(ColumnShape)
+    columnLineage = fields.List(fields.Nested(ColumnShape), required=True, allow_none=True)
     deleted = fields.Boolean(required=True)
 
 
@@ -253,7 +253,9 @@ class JobShape(Schema):
     location = _maybe()
     description = _maybe()
     latestRun = fields.Nested(RunShape, required=True, allow_none=True)
-    latestRuns = fields.List(fields.Nested(RunShape), required=True, validate=validate.Length(max=10))
+    latestRuns = fields.List(
+        fields.Nested(RunShape), required=True, allow_none=True, validate=validate.Length(min=1, max=10)
+    )
     facets = _facets()
     currentVersion = _uuid(allow_none=True)
     labels = fields.List(Text(), required=True)
@@ -297,7 +299,7 @@ class FacetsShape(Schema):
 
 
 class MarquezEdge(Schema):
-    """An edge along the data."""
+    """An edge along the data; of a column's ``inEdges``, one from it to its origin."""
 
     origin = _text()
     destination = _text()

@@ -310,8 +310,8 @@ def _type(kind: DatasetType | None, namespace: str) -> str:
     return "STREAM" if is_stream else "DB_TABLE"
 
 
-def _column_lineage(rows: Iterable[tuple[Any, ...]]) -> list[JSON]:
-    """Marquez's columnLineage from the rows of ``_columns``."""
+def _column_lineage(rows: Iterable[tuple[Any, ...]]) -> list[JSON] | None:
+    """Marquez's columnLineage from the rows of ``_columns``; None where there is none: its UI links to any other."""
     fields: dict[str, list[JSON]] = {}
     for field, namespace, name, origin_field, transformations in rows:
         kind, description = transformation_summary(transformations)
@@ -325,7 +325,7 @@ def _column_lineage(rows: Iterable[tuple[Any, ...]]) -> list[JSON]:
         origins = fields.setdefault(field, [])
         if origin not in origins:
             origins.append(origin)
-    return [{"name": field, "inputFields": origins} for field, origins in fields.items()]
+    return [{"name": field, "inputFields": origins} for field, origins in fields.items()] or None
 
 
 _transformations = msgspec.json.Decoder(list[Transformation])

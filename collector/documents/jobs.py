@@ -201,7 +201,7 @@ def _documents(connection: Connection, found: Mapping[int, JobRows], with_facets
             "location": url,
             "description": curated.described("", documentation.description if documentation else None),
             "latestRun": runs[0] if job in latest else None,
-            "latestRuns": runs,
+            "latestRuns": runs or None,  # Marquez's UI cannot take an empty list
             "facets": bodies.all(row.facets) if with_facets else {},
             "currentVersion": version_id["version"],
             "labels": [],
@@ -215,8 +215,9 @@ def full_job_document(connection: Connection, job_id: int) -> JSON:
     document = job_documents(connection, [job_id])[job_id]
     newest = _newest_runs(connection, [job_id])[job_id]
     runs = full_run_documents(connection, newest)
-    document["latestRuns"] = [runs[run] for run in newest]
-    document["latestRun"] = document["latestRuns"][0] if newest else None
+    if newest:
+        document["latestRuns"] = [runs[run] for run in newest]
+        document["latestRun"] = document["latestRuns"][0]
     return document
 
 

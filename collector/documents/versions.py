@@ -1,4 +1,4 @@
-"""Versions of datasets and jobs as Marquez's JSON."""
+"""Versions of datasets as Marquez's JSON."""
 
 from __future__ import annotations
 
@@ -14,27 +14,19 @@ from collector import keys, tables
 from collector.curation import is_curated
 from collector.documents.bodies import Bodies
 from collector.documents.datasets import SHOWN, dataset_documents, dataset_names, described
-from collector.documents.jobs import full_job_document
 from collector.documents.reads import NEVER_WRITTEN
-from collector.documents.runs import full_run_documents, run_job_version, run_rows, uses_of_runs
+from collector.documents.runs import full_run_documents
 from collector.facets import Lifecycle
-from collector.facts import JOB_PREFIX, FacetSet
+from collector.facts import IO_PREFIX, FacetSet
 from collector.keys import isoformat
 from collector.packing import pack_facets, unpack_facets
 from collector.tables import OUTPUT
-from collector.versions import (
-    JobSides,
-    SourceCodeLocation,
-    job_version_uuid,
-    sides_key,
-    version_key,
-    version_uuid,
-)
+from collector.versions import version_key, version_uuid
 from collector.walk import among
 
 JSON = dict[str, Any]
 
-MOST_RUNS = 1_000  # of a job, the newest: those whose versions are told apart
+FOUND_BY_READERS = ("dataQualityAssertions", "dataQualityMetrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,10 @@ class _Version:
 
 
 def dataset_versions(connection: Connection, dataset: int, limit: int, offset: int) -> tuple[list[JSON], int]:
-    """A page of a dataset's versions (canonical id), newest first, and how many there are."""
+    """A page of a dataset's versions (canonical id), newest first, and how many there are.
+
+    What nobody wrote has one, as it was read: Marquez's UI shows nothing of a dataset without a version.
+    """
     names = _names_of(connection, dataset)
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     written = select(u.run, u.dataset_id, u.written_us.label("at"), literal(None, tables.Bytes).label("key")).where(
@@ -62,6 +57,9 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
     )
     both = union_all(written, told).subquery()
     total = connection.execute(select(func.count()).select_from(both)).scalar_one()
+    if not total:
+        versions = [_never_written(connection, dataset)][offset : offset + limit]
+        return _version_documents(connection, dataset, versions), 1
     c = both.c
     order = (c["at"].desc(), c.run.desc(), c.key.desc())
     page = connection.execute(select(c.run, c.dataset_id, c["at"], c.key).order_by(*order).limit(limit).offset(offset))
@@ -106,18 +104,33 @@ def dataset_version(connection: Connection, dataset: int, text: str) -> JSON | N
         if by_key.get(bytes(key)) == one:
             return _version_documents(connection, dataset, [_Version(one, bytes(key), None, at, facets)])[0]
     if by_key.get(NEVER_WRITTEN) == dataset:
-        d = tables.dataset.c
-        at, facets = connection.execute(select(d.created_us, d.facets).where(d.id == dataset)).one()
-        return _version_documents(connection, dataset, [_Version(dataset, NEVER_WRITTEN, None, at, facets)])[0]
+        return _version_documents(connection, dataset, [_never_written(connection, dataset)])[0]
     return None
 
 
+def _never_written(connection: Connection, dataset: int) -> _Version:
+    """The version that runs read before anyone had written the dataset."""
+    d = tables.dataset.c
+    at, facets = connection.execute(select(d.created_us, d.facets).where(d.id == dataset)).one()
+    return _Version(dataset, NEVER_WRITTEN, None, at, facets)
+
+
 def _version_documents(connection: Connection, dataset: int, versions: list[_Version]) -> list[JSON]:
-    """Each version with the facets that were said then; where its run did not say a schema or so, the dataset's."""
+    """Each version with the facets that were said then; where its run did not say a schema or so, the dataset's.
+
+    The current one also has what runs that read it since found out about it, as in Marquez.
+    """
     current = dataset_documents(connection, [dataset], with_facets=False)[dataset]
     d = tables.dataset.c
     now = unpack_facets(connection.execute(select(d.facets).where(d.id == dataset)).scalar_one())
-    packed = [pack_facets(_completed(unpack_facets(version.facets), now)) for version in versions]
+    newest = current["currentVersion"] or version_uuid(dataset, NEVER_WRITTEN)
+    packed = [
+        pack_facets(
+            (_found_since(version.created_us, now) if version.uuid == newest else {})
+            | _completed(unpack_facets(version.facets), now)
+        )
+        for version in versions
+    ]
     bodies = Bodies(connection, packed)
     runs = full_run_documents(connection, {version.run for version in versions if version.run is not None})
     namespace, name = dataset_names(connection, [dataset])[dataset]
@@ -146,6 +159,12 @@ def _completed(said: FacetSet, now: FacetSet) -> FacetSet:
     return said | kept
 
 
+def _found_since(time_us: int, now: FacetSet) -> FacetSet:
+    """What runs that read the dataset at ``time_us`` or later found out about it, as facets of the dataset itself."""
+    found = {name: now[IO_PREFIX + name] for name in FOUND_BY_READERS if IO_PREFIX + name in now}
+    return {name: entry for name, entry in found.items() if entry[0] >= time_us}
+
+
 def _schema_version(fields: list[JSON]) -> str | None:
     """A UUID that two versions share when their columns have the same names and types."""
     if not fields:
@@ -164,72 +183,3 @@ def _told_facets(connection: Connection, names: Iterable[int]) -> dict[tuple[int
     v = tables.dataset_version.c
     query = select(v.dataset_id, v.key, v.facets).where(among(connection, v.dataset_id, names))
     return {(dataset, bytes(key)): facets for dataset, key, facets in connection.execute(query)}
-
-
-# --- jobs ------------------------------------------------------------------------------------------------------------
-
-
-def job_versions(connection: Connection, job_id: int) -> list[JSON]:
-    """The versions of a job, newest first: of its newest MOST_RUNS runs, those that JobEvents declared, the current."""
-    job = full_job_document(connection, job_id)
-    r = tables.run.c
-    newest = select(r.id).where(r.job_id == job_id).order_by(r.created_us.desc(), r.run_key.desc()).limit(MOST_RUNS)
-    rows = {row.id: row for row in run_rows(connection, list(connection.execute(newest).scalars()))}
-    uses = uses_of_runs(connection, rows)
-    location_facet = f"{JOB_PREFIX}sourceCodeLocation"
-    bodies = Bodies(connection, (row.facets for row in rows.values()), fits=lambda name: name == location_facet)
-    found: dict[str, JSON] = {}
-    latest: dict[str, int] = {}
-    for run, row in sorted(rows.items(), key=lambda item: (item[1].created_us, item[1].run_key), reverse=True):
-        said = bodies.get(row.facets, location_facet, SourceCodeLocation)
-        location = said.url if said else job["location"]
-        version = run_job_version(job_id, uses[run], location)
-        sides: list[set[tuple[str, str]]] = [set(), set()]
-        for use in uses[run]:
-            sides[use.direction].add((use.namespace, use.name))
-        if version not in found:
-            found[version] = _job_version(job, version, row.created_us, sides[0], sides[1], location)
-            latest[version] = run
-        else:
-            found[version]["created_us"] = row.created_us
-    v = tables.job_version.c
-    for key, created_us, text in connection.execute(select(v.key, v.created_us, v.sides).where(v.job_id == job_id)):
-        declared = msgspec.json.decode(text, type=JobSides)
-        version = job_version_uuid(job_id, bytes(key))
-        one = _job_version(job, version, created_us, declared.inputs, declared.outputs, declared.location)
-        known = found.setdefault(version, one)
-        known["created_us"] = min(known["created_us"], created_us)
-    current = job["currentVersion"]
-    if current not in found:
-        names = [[(one["namespace"], one["name"]) for one in job[side]] for side in ("inputs", "outputs")]
-        assert current == job_version_uuid(job_id, sides_key(JobSides(names[0], names[1], job["location"])))
-        at = keys.microseconds(job["updatedAt"])
-        found[current] = _job_version(job, current, at, names[0], names[1], job["location"])
-    runs = full_run_documents(connection, latest.values())
-    documents = sorted(found.values(), key=lambda one: (one["created_us"], one["version"]), reverse=True)
-    for document in documents:
-        document["createdAt"] = isoformat(document.pop("created_us"))
-        document["latestRun"] = runs.get(latest.get(document["version"], -1))
-    return documents
-
-
-def _job_version(
-    job: JSON,
-    version: str,
-    created_us: int,
-    inputs: Iterable[tuple[str, str]],
-    outputs: Iterable[tuple[str, str]],
-    location: str | None,
-) -> JSON:
-    return {
-        "id": {**job["id"], "version": version},
-        "name": job["name"],
-        "version": version,
-        "created_us": created_us,
-        "namespace": job["namespace"],
-        "inputs": [{"namespace": namespace, "name": name} for namespace, name in sorted(inputs)],
-        "outputs": [{"namespace": namespace, "name": name} for namespace, name in sorted(outputs)],
-        "location": location,
-        "latestRun": None,
-        "facets": job["facets"],
-    }

@@ -89,7 +89,7 @@ def ask_everything(client: FlaskClient, most: int = 30, depth: int = 20) -> list
     Returns the Mermaid diagrams, for the real Mermaid to read.
     """
     diagrams: list[str] = []
-    events = get(client, "/api/v1/events/lineage", limit=1_000)
+    events = get(client, "/api/v1/events/lineage", kind="all", limit=1_000)
     assert len(events["events"]) == min(events["totalCount"], 1_000)
     get(client, "/api/v1/quarantine", limit=1_000)
     for owner in get(client, "/api/v1/owners", limit=most)["owners"]:

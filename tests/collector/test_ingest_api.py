@@ -48,8 +48,8 @@ def test_event_of_each_kind_is_stored_as_it_came(client: FlaskClient, kind: str)
     body = json.dumps(KINDS[kind], indent=2).encode()
     response = client.post(LINEAGE, data=body)
     assert (response.status_code, response.data) == (201, b"")
-    assert body in client.get(EVENTS).data
-    assert get(client, EVENTS) == {"events": [KINDS[kind]], "totalCount": 1}
+    assert body in client.get(f"{EVENTS}?kind=all").data
+    assert get(client, EVENTS, kind="all") == {"events": [KINDS[kind]], "totalCount": 1}
     assert get(client, "/api/v1/namespaces/data/datasets/b")["name"] == "b"
 
 
@@ -91,20 +91,20 @@ def test_event_that_comes_again_counts_once(client: FlaskClient) -> None:
     for _ in range(3):
         assert client.post(LINEAGE, data=raw(KINDS["run"])).status_code == 201
     assert client.post(BATCH, data=json.dumps([KINDS["run"]] * 3).encode()).json["summary"]["successful"] == 3
-    assert get(client, EVENTS)["totalCount"] == 1
+    assert get(client, EVENTS, kind="all")["totalCount"] == 1
 
 
 def test_events_that_differ_in_one_facet_both_count(client: FlaskClient) -> None:
     for value in (1, 2):
         client.post(LINEAGE, data=raw(run_event(run_facets={"x": {"value": value}})))
-    assert get(client, EVENTS)["totalCount"] == 2
+    assert get(client, EVENTS, kind="all")["totalCount"] == 2
 
 
 def test_real_events_are_all_stored_as_they_came(client: FlaskClient) -> None:
     bodies = set(real_events().values())
     for body in bodies:
         assert client.post(LINEAGE, data=body).status_code == 201
-    found = client.get(EVENTS, query_string={"limit": 1_000})
+    found = client.get(EVENTS, query_string={"kind": "all", "limit": 1_000})
     assert found.json["totalCount"] == len(bodies)
     assert all(body in found.data for body in bodies)
     assert not kept(client)
@@ -182,7 +182,7 @@ def post_batch(client: FlaskClient, events: list[Any]) -> JSON:
 
 def test_batch_of_all_kinds_is_stored(client: FlaskClient) -> None:
     assert post_batch(client, list(KINDS.values()))["status"] == "success"
-    assert get(client, EVENTS)["totalCount"] == 3
+    assert get(client, EVENTS, kind="all")["totalCount"] == 3
 
 
 def test_empty_batch_is_a_success(shared: FlaskClient) -> None:
@@ -197,7 +197,7 @@ def test_bad_events_of_a_batch_are_named_and_the_others_stored(client: FlaskClie
     assert not any(failed["retriable"] for failed in answer["failed_events"])
     assert "eventType" in answer["failed_events"][3]["reason"]
     assert "run.runId" in answer["failed_events"][4]["reason"]
-    assert get(client, EVENTS)["totalCount"] == 5
+    assert get(client, EVENTS, kind="all")["totalCount"] == 5
     assert {json.dumps(json.loads(body)) for body in kept(client)} == {json.dumps(one) for one in bad.values()}
     for index in set(range(10)) - bad.keys():
         assert get(client, f"/api/v1/namespaces/data/datasets/d{index}")["currentVersion"]
@@ -206,7 +206,7 @@ def test_bad_events_of_a_batch_are_named_and_the_others_stored(client: FlaskClie
 def test_batch_of_nothing_but_bad_events_stores_nothing(client: FlaskClient) -> None:
     answer = post_batch(client, [{}, {"x": 1}])
     assert (answer["summary"]["successful"], answer["summary"]["failed"]) == (0, 2)
-    assert get(client, EVENTS)["totalCount"] == 0
+    assert get(client, EVENTS, kind="all")["totalCount"] == 0
 
 
 def test_same_bad_event_twice_is_kept_once_and_named_twice(client: FlaskClient) -> None:
@@ -217,7 +217,7 @@ def test_same_bad_event_twice_is_kept_once_and_named_twice(client: FlaskClient) 
 @pytest.mark.parametrize("bad", range(0, 1_000, 143))
 def test_bad_events_among_a_thousand_harm_nobody(shared: FlaskClient, bad: int) -> None:
     def count() -> int:
-        return int(get(shared, EVENTS, limit=0)["totalCount"])
+        return int(get(shared, EVENTS, kind="all", limit=0)["totalCount"])
 
     before = count()
     events: list[Any] = [run_event(run=bad * 1_000 + n, job=f"k{n % 7}", outputs=(f"k{n % 5}",)) for n in range(1_000)]
@@ -256,7 +256,7 @@ def test_batch_that_is_no_json_is_refused_and_kept(shared: FlaskClient, body: by
     [
         ("GET", "/nowhere", 404),
         ("GET", "/api/v1/", 404),
-        ("GET", "/api/v1/lineage/", 404),
+        ("GET", "/api/v1/lineage/x", 404),
         ("GET", "/api/v1/namespaces/", 404),
         ("GET", "/api/v1/namespaces/data/tables/x", 404),
         ("GET", "/api/v1/namespaces/data/datasets/nothing", 404),
@@ -349,13 +349,13 @@ def test_locked_store_tells_producers_to_come_again_and_serves_readers(impatient
         assert_told_to_come_again(client.post(LINEAGE, data=raw(KINDS["run"])))
         assert_told_to_come_again(client.post(BATCH, data=json.dumps([KINDS["run"], bad]).encode()))
         assert_told_to_come_again(client.post(LINEAGE, data=raw(bad)))  # not 422: it could not be kept
-        assert get(client, EVENTS)["totalCount"] == 1
+        assert get(client, EVENTS, kind="all")["totalCount"] == 1
         assert get(client, "/api/v1/lineage/upstream", nodeId="dataset:data:b")["nodes"]
         assert get(client, "/health")["ready"]
     assert not kept(client)
     assert client.post(LINEAGE, data=raw(KINDS["run"])).status_code == 201
     assert client.post(LINEAGE, data=raw(bad)).status_code == 422
-    assert get(client, EVENTS)["totalCount"] == 2
+    assert get(client, EVENTS, kind="all")["totalCount"] == 2
     assert len(kept(client)) == 1
 
 
@@ -402,7 +402,7 @@ def test_collector_that_stops_tells_producers_to_come_again(impatient: Flask) ->
     assert client.post(LINEAGE, data=raw(KINDS["run"])).status_code == 201
     impatient.extensions[EXTENSION].writer.close()
     assert_told_to_come_again(client.post(LINEAGE, data=raw(KINDS["job"])))
-    assert get(client, EVENTS)["totalCount"] == 1
+    assert get(client, EVENTS, kind="all")["totalCount"] == 1
 
 
 # --- over a real server ----------------------------------------------------------------------------------------------

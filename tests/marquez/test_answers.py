@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -62,7 +64,7 @@ def test_column_lineage_up_and_down(call: Call) -> None:
     assert node_ids(call("GET", path.format("datasetField:data:b:x", 20, "true"))[1]) == every
     assert node_ids(call("GET", path.format("job:jobs:make_c", 1, "false"))[1]) == every[1:3]
     [a, b] = call("GET", path.format("dataset:data:b", 20, "false"))[1]["graph"]
-    assert b["inEdges"] == [{"origin": a["id"], "destination": b["id"]}] == a["outEdges"]
+    assert a["outEdges"] == [{"origin": a["id"], "destination": b["id"]}]
     assert b["data"]["fieldType"] == "text"
     assert [one["dataset"] for one in b["data"]["inputFields"]] == ["a"]
     assert call("GET", path.format("dataset:data:a", 20, "false"))[0] == 200
@@ -127,6 +129,44 @@ def test_facets_of_a_run_and_of_its_job_then(call: Call) -> None:
     assert list(call("GET", f"/jobs/runs/{run_id(1)}/facets?type=run")[1]["facets"]) == ["nominalTime"]
     first, second = call("GET", "/namespaces/jobs/jobs/load/versions")[1]["versions"]
     assert (first["location"], second["location"]) == ("https://example.com/2", "https://example.com/1")
+
+
+def test_versions_of_a_job_are_those_of_all_its_runs(call: Call) -> None:
+    def event(number: int) -> Any:
+        time = f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z"
+        located = {"sourceCodeLocation": facet(type="git", url=f"https://example.com/{number // 1_000}")}
+        return run_event(run=number + 1, time=time, inputs=("a", "b"), outputs=("c",), job_facets=located)
+
+    for first in range(0, 2_200, 550):
+        status, answer = call("POST", "/lineage/batch", [event(number) for number in range(first, first + 550)])
+        assert (status, answer["summary"]["successful"]) == (200, 550)
+    path = "/namespaces/jobs/jobs/load/versions"
+    found = call("GET", path)[1]
+    assert found["totalCount"] == 3
+    assert [(one["location"][-1], one["createdAt"][11:19]) for one in found["versions"]] == [
+        ("2", "00:33:20"),
+        ("1", "00:16:40"),
+        ("0", "00:00:00"),
+    ]
+    assert [UUID(one["latestRun"]["id"]).int for one in found["versions"]] == [2_200, 2_000, 1_000]
+    assert [one["name"] for one in found["versions"][2]["inputs"]] == ["a", "b"]
+    assert call("GET", f"{path}?limit=1&offset=1")[1] == {"versions": found["versions"][1:2], "totalCount": 3}
+    assert call("GET", f"{path}/{found['versions'][2]['version']}")[1] == found["versions"][2]
+
+
+def test_version_of_a_job_is_one_whatever_names_its_datasets_have(call: Call) -> None:
+    also = dataset("new", symlinks={"identifiers": [{"namespace": "data", "name": "old", "type": "TABLE"}]})
+    events = (
+        run_event(run=1, time="2026-01-01T00:00:00Z", inputs=("old",), outputs=("b",)),
+        run_event(run=2, time="2026-01-02T00:00:00Z", inputs=(also,), outputs=("b",)),
+        run_event(run=3, time="2026-01-03T00:00:00Z", inputs=("old", "new"), outputs=("b",)),
+    )
+    for one in events:
+        assert call("POST", "/lineage", one)[0] == 201
+    found = call("GET", "/namespaces/jobs/jobs/load/versions")[1]
+    [version] = found["versions"]
+    assert (version["createdAt"][:10], version["latestRun"]["id"]) == ("2026-01-01", run_id(3))
+    assert [one["name"] for one in version["inputs"]] == ["new"]
 
 
 def test_search_is_ranked(call: Call) -> None:
