@@ -142,11 +142,12 @@ class _Past:
     def fill(self, start: Found, direction: Direction, depth: int) -> None:
         """Bring what a walk from ``start`` can reach."""
         datasets, jobs = ({start.id}, set()) if start.node.kind is not NodeKind.JOB else (set(), {start.id})
-        # those the other way too: what a dataset is at all may be known by its writers alone
-        self._bring(self._ever(datasets, (INPUT, OUTPUT)), datasets)
         ways = [direction] if direction is not Direction.BOTH else [Direction.UPSTREAM, Direction.DOWNSTREAM]
+        # those the other way too: what a dataset is at all may be known by its writers alone
+        near = self._ever(datasets, (INPUT, OUTPUT))
+        ahead = [self._foresee(set(datasets), set(jobs), way, depth) for way in ways]
+        self._bring(near.union(*(found for found, _ in ahead)), datasets.union(*(seen for _, seen in ahead)))
         for way in ways:
-            self._foresee(set(datasets), set(jobs), way, depth)
             self._go(set(datasets), set(jobs), way, depth)
         self._bring_versions()
 
@@ -196,11 +197,12 @@ class _Past:
             jobs = self._stated_ends(STATED_JOB, jobs, ways) - seen_jobs
         self._datasets |= datasets
 
-    def _foresee(self, datasets: set[int], jobs: set[int], way: Direction, depth: int) -> None:
-        """Bring at once what the walk would bring level by level, as far as jobs ever read and wrote what they do.
+    def _foresee(self, datasets: set[int], jobs: set[int], way: Direction, depth: int) -> tuple[set[int], set[int]]:
+        """The jobs and datasets that the walk will come to, as far as jobs ever read and wrote what they do: to be
+        brought at once, not level by level.
 
         Most jobs read and write the same datasets for ever, and a merge of many runs costs little more than one of few.
-        Some of it the walk may never come to, so it ends at _MOST_FORESEEN jobs.
+        Some of it the walk may never come to, so of more than _MOST_FORESEEN jobs nothing is said.
         """
         near, far = (OUTPUT, INPUT) if way is Direction.UPSTREAM else (INPUT, OUTPUT)
         most = min(_MOST_FORESEEN, self.limit // 2)
@@ -217,8 +219,7 @@ class _Past:
             jobs = set()
             if not datasets or len(found) >= most:
                 break
-        if len(found) < most:
-            self._bring(found, seen)
+        return (found, seen) if len(found) < most else (set(), set())
 
     def _ever(self, datasets: Iterable[int], sides: Collection[int]) -> set[int]:
         """The jobs that ever read or wrote the datasets, under any of their names."""
