@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from time import time_ns
 from typing import Any
 
@@ -211,6 +213,47 @@ def test_what_an_older_run_stated_holds_in_the_past_though_a_newer_one_did_nothi
     for clock in ({}, {"asOf": at(5)}, {"knownAt": "2040-01-01T00:00:00Z"}):
         found = get(client, f"{API}/lineage/downstream", nodeId="dataset:data:b", granularity="dataset", **clock)
         assert names(found["nodes"]) == ["b", "a"]
+
+
+def changes_between(night: Night, node: str, marks: list[str], clock: str) -> list[JSON]:
+    """What changed of the node from each of the moments to the next."""
+    found = []
+    for before, after in itertools.pairwise(marks):
+        answer = night.ask("/lineage/diff", nodeId=node, clock=clock, **{"from": before, "to": after})
+        changed = {one["id"]: one for one in answer["nodes"]["changed"]}.get(node, {})
+        found.append({kind: change for kind, change in changed.items() if kind in ("schema", "code")})
+    return found
+
+
+@pytest.mark.parametrize("clock", ["happened", "known"])
+def test_what_an_older_run_told_holds_until_a_newer_one_tells_another(client: FlaskClient, clock: str) -> None:
+    night = Night(client)
+    marks = []
+    for minute, columns, query in ((0, ("id", "price"), 1), (2, (), None), (4, ("id",), 2)):
+        sql = {} if query is None else {"sql": facet(query=f"select {query}")}
+        night.run(minute, "clean", ("raw",), made("orders", f"{minute:08}", "c1", *columns), job_facets=sql)
+        marks.append(at(minute + 1) if clock == "happened" else isoformat(time_ns() // 1_000))
+        time.sleep(0.002)
+    nothing, removed = changes_between(night, "dataset:data:orders", marks, clock)
+    assert (nothing, removed["schema"]) == ({}, {"added": [], "removed": ["price"], "changed": []})
+    nothing, other = changes_between(night, "job:jobs:clean", marks, clock)
+    assert (nothing, other["code"]["from"][:4], other["code"]["to"][:4]) == ({}, "sql:", "sql:")
+
+
+def test_schema_of_a_source_is_what_its_newest_reader_tells(client: FlaskClient) -> None:
+    night = Night(client)
+    for minute, job, column in ((0, "one", "price"), (2, "other", "total"), (4, "one", "total")):
+        night.run(minute, job, (dataset("raw", schema=schema("id", column)),), "orders")
+    first, then = changes_between(night, "dataset:data:raw", [at(1), at(3), at(5)], "happened")
+    assert (first["schema"]["added"], first["schema"]["removed"], then) == (["total"], ["price"], {})
+
+
+def test_same_sql_from_a_newer_producer_is_no_new_code(client: FlaskClient) -> None:
+    night = Night(client)
+    for minute in (0, 2):
+        sql = {**facet(query="select 1"), "_producer": f"https://example.com/{minute}"}
+        night.run(minute, "clean", ("raw",), "orders", job_facets={"sql": sql})
+    assert changes_between(night, "job:jobs:clean", [at(1), at(3)], "happened") == [{}]
 
 
 @pytest.mark.parametrize(

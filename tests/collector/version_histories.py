@@ -75,12 +75,18 @@ _said_of_output = st.fixed_dictionaries(
         "version": _few.map(lambda number: _version(number)["version"]),
         "headwater_checksum": _few.map(lambda number: _checksum(number)["headwater_checksum"]),
         "headwater_assetVersion": st.integers(0, 1).map(lambda number: _asset(number)["headwater_assetVersion"]),
-        "schema": st.lists(
-            st.builds(lambda name, kind: {"name": name, "type": kind}, st.sampled_from("xyz"), st.sampled_from("st")),
-            max_size=2,
-            unique_by=lambda column: column["name"],
-        ).map(lambda found: facet(fields=found)),
     },
+)
+_columns = st.lists(
+    st.builds(lambda name, kind: {"name": name, "type": kind}, st.sampled_from("xyz"), st.sampled_from("st")),
+    max_size=2,
+    unique_by=lambda column: column["name"],
+)
+_schema = st.one_of(
+    st.just({}),
+    _columns.map(lambda found: {"schema": facet(fields=found)}),
+    _columns.map(lambda found: {"schema": facet(fields=found)}),
+    st.just({"schema": facet(_deleted=True)}),
 )
 _flow_of_output: st.SearchStrategy[JSON] = st.one_of(
     st.just({}),
@@ -99,7 +105,11 @@ _said_of_input = st.one_of(
 _said_of_job = st.one_of(
     st.just({}),
     st.just({}),
-    _few.map(lambda number: {"sql": facet(query=f"select {number}")}),
+    st.tuples(_few, st.sampled_from(["a", "b"])).map(
+        lambda said: {"sql": facet(query=f"select {said[0]}", dialect=said[1])}
+    ),
+    st.just({"sql": facet(_deleted=True)}),
+    st.just({"sourceCodeLocation": facet(type="git", url="https://example.com")}),
     _few.map(lambda number: {"sourceCode": facet(language="python", sourceCode=f"code {number}")}),
     _few.map(lambda number: {"sourceCodeLocation": facet(type="git", url="https://example.com", version=f"g{number}")}),
     st.builds(
@@ -161,14 +171,14 @@ def _run(
     events = []
     for at, (kind, second) in enumerate(zip(kinds, times, strict=True)):
         lists = where == "all" or at == (0 if where == "first" else len(kinds) - 1)
-        told = {name: [*said[name], draw(_flow_of_output), *always] for name in outputs} if lists else {}
+        told = {name: [*said[name], draw(_flow_of_output), draw(_schema), *always] for name in outputs} if lists else {}
         events.append(
             run_event(
                 kind,
                 moment(second),
                 run=_run_id(number),
                 job=job,
-                inputs=tuple(_dataset(name, said_of_inputs[name]) for name in inputs),
+                inputs=tuple(_dataset(name, said_of_inputs[name], draw(_schema)) for name in inputs),
                 outputs=tuple(_dataset(name, *facets) for name, facets in told.items()),
                 job_facets=said_of_job if draw(st.booleans()) else draw(_said_of_job),
             )
@@ -185,14 +195,14 @@ def _run_id(number: int) -> str:
 def _static(draw: st.DrawFn, names: tuple[str, ...]) -> JSON:
     """A DatasetEvent or a JobEvent."""
     if draw(st.booleans()):
-        facets = [draw(_said_of_output), draw(_flow_of_output)]
+        facets = [draw(_said_of_output), draw(_flow_of_output), draw(_schema)]
         return dataset_event(_dataset(draw(st.sampled_from(names)), *facets), moment(draw(seconds)))
     listed = [draw(st.lists(st.sampled_from(names), max_size=2, unique=True)) for _ in range(2)]
     return job_event(
         moment(draw(seconds)),
         job=draw(st.sampled_from(JOBS)),
-        inputs=tuple(_dataset(name) for name in listed[0]),
-        outputs=tuple(_dataset(name, draw(_flow_of_output)) for name in listed[1]),
+        inputs=tuple(_dataset(name, draw(_schema)) for name in listed[0]),
+        outputs=tuple(_dataset(name, draw(_flow_of_output), draw(_schema)) for name in listed[1]),
         job_facets=draw(_said_of_job),
     )
 
