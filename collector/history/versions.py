@@ -127,8 +127,9 @@ class Versions:
             if known:
                 found[one] = min(known, key=lambda version: version.order)
             elif not one.is_named and not one.run:
-                # nothing but DatasetEvents: then each supersedes the one before it
-                later = [v for v in self.told(one.canonical) if v.order > one.order]
+                # nothing but descriptions: then each supersedes the one before it
+                told = self.told(one.canonical)
+                later = [] if any(v.is_named for v in told) else [v for v in told if v.order > one.order]
                 if later and not self._written_before([Limit(one.canonical, self.moment.as_of_us)]):
                     found[one] = later[0]
         return found

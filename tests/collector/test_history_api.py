@@ -203,6 +203,16 @@ def test_description_of_a_dataset_makes_nothing_stale(night: Night) -> None:
     assert states == {"report": False}
 
 
+def test_description_supersedes_no_other_where_a_version_of_the_data_is_known(client: FlaskClient) -> None:
+    night = Night(client)
+    night.send(dataset_event(dataset("raw", version={"datasetVersion": "v1"}), at(0)))
+    for minute in (1, 2):
+        night.send(dataset_event(dataset("raw", documentation={"description": f"{minute}"}), at(minute)))
+    versions = night.ask("/namespaces/data/datasets/raw/versions")["versions"]
+    found = [night.ask("/provenance", nodeId=f"dataset:data:raw#{one['version']}")["versions"][0] for one in versions]
+    assert [(one["createdAt"], one["supersededAt"]) for one in found] == [(at(2), None), (at(1), None), (at(0), None)]
+
+
 def test_what_an_older_run_stated_holds_in_the_past_though_a_newer_one_did_nothing(client: FlaskClient) -> None:
     origin = {"type": "DATASET", "namespace": "data", "name": "b"}
     stated = facet(entries=[{"type": "DATASET", "namespace": "data", "name": "a", "inputs": [origin]}])
