@@ -327,13 +327,17 @@ class _Past:
             if one == canonical and self._hides.is_hidden(namespace_id, hidden_us, mentions[one])
         }
         rows: list[tuple[object, ...]] = []
+        aliases: list[tuple[int, int]] = []
         for one, namespace_id, name, at, _, _, canonical in found:
             hidden_us = EVER if canonical in hidden else None
             if table is tables.dataset:
                 rows.append((one, namespace_id, name, at, at, canonical, None, hidden_us, _NOTHING))
+                if one != canonical:
+                    aliases.append((canonical, one))
             else:
                 rows.append((one, namespace_id, name, at, at, *[None] * 8, hidden_us, _NOTHING))
         self._rows.put(table, rows)
+        self._rows.put(tables.dataset_alias, aliases)
         self._seed_namespaces({row[1] for row in found})
 
     def _seed_namespaces(self, namespaces: Collection[int]) -> None:

@@ -2,8 +2,9 @@
 
 The semantics are issue 6's. Where they are silent, these are the rules:
 
-- *Names.* A dataset that a run lists under several of its names has one version of that run; its UUID is made of the
-  least id among those names. A version written under an alias shows the dataset's canonical name.
+- *Names.* A dataset that a run lists under several of its names has one version of that run, and is read once; the
+  version's UUID is made of the least id among those names. A version written under an alias shows the dataset's
+  canonical name.
 - *Naming a version.* Producer's version, then UUID, checksum (whole, its value, six characters or more of it), run id:
   the first of these that fits anything counts, and of several versions that fit, the newest. A dataset without a
   version at the moment is asked about as a node without one: what read it before anybody wrote it is its impact.

@@ -7,14 +7,16 @@ import json
 import time
 from time import time_ns
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
 from prov.model import ProvDocument
 
-from collector.keys import isoformat
+from collector.keys import dataset_id, isoformat
+from collector.versions import version_uuid
 from tests.collector.answers import get, get_text
-from tests.collector.events import JSON, dataset, dataset_event, facet, raw, run_event, schema
+from tests.collector.events import JSON, columns, dataset, dataset_event, facet, raw, run_event, schema
 from tests.mermaid_parser import parse_all
 
 API = "/api/v1"
@@ -203,6 +205,74 @@ def test_description_of_a_dataset_makes_nothing_stale(night: Night) -> None:
     assert states == {"report": False}
 
 
+@pytest.fixture
+def two_names(client: FlaskClient) -> Night:
+    """raw is known as table too; one run writes it under both names, in different events, and one reads it so."""
+    night = Night(client)
+    tie = {"symlinks": {"identifiers": [{"namespace": "data", "name": "table", "type": "TABLE"}]}}
+    by_name = made("table", "aaaaaaaa", "c1", "id")
+    by_path = dataset("raw", **tie)
+    night.run(0, "load", (), by_path, by_name)
+    night.run(2, "clean", (made("raw", "aaaaaaaa"), "table"), made("orders", "bbbbbbbb"))
+    night.send(run_event("RUNNING", at(10), run=9, job="load", outputs=(by_path,)))
+    night.send(run_event("COMPLETE", at(12), run=9, job="load", outputs=(made("table", "aaaaaaaa"),)))
+    night.run(20, "clean", ("table", "raw"), made("orders", "cccccccc"))
+    return night
+
+
+def test_run_that_writes_one_dataset_under_two_names_makes_one_version_of_it(two_names: Night) -> None:
+    for name in ("raw", "table"):
+        versions = two_names.ask(f"/namespaces/data/datasets/{name}/versions")
+        assert (versions["totalCount"], len(versions["versions"])) == (2, 2)
+        newest, first = versions["versions"]
+        assert (newest["createdAt"], [column["name"] for column in first["fields"]]) == (at(10), ["id"])
+        assert two_names.ask(f"/namespaces/data/datasets/{name}")["currentVersion"] == newest["version"]
+        (one,) = two_names.ask("/provenance", nodeId=f"dataset:data:{name}")["versions"]
+        assert (one["uuid"], one["createdAt"], one["checksum"]) == (newest["version"], at(10), "sha256:aaaaaaaa")
+        (one,) = two_names.ask("/provenance", nodeId=f"dataset:data:{name}", asOf=at(5))["versions"]
+        assert (one["uuid"], one["checksum"]) == (first["version"], "sha256:aaaaaaaa")
+        shown = two_names.ask(f"/namespaces/data/datasets/{name}/versions/{first['version']}")
+        assert shown["version"] == first["version"]
+        (output,) = shown["createdByRun"]["outputDatasetVersions"]
+        assert output["datasetVersionId"]["version"] == first["version"]
+    (noop,) = two_names.ask("/reproducibility")["noops"]
+    assert noop["versions"] == [first["version"], newest["version"]]
+
+
+def test_columns_of_a_version_are_told_under_any_of_its_names(client: FlaskClient) -> None:
+    night = Night(client)
+    tie = {"symlinks": {"identifiers": [{"namespace": "data", "name": "raw", "type": "TABLE"}]}}
+    night.run(0, "name", (dataset("table", **tie),))
+    night.run(2, "load", (), dataset("raw", columnLineage=columns(id=[("source", "id")])))
+    for name in ("raw", "table"):
+        (version,) = night.ask(f"/namespaces/data/datasets/{name}/versions")["versions"]
+        found = night.ask("/column-lineage", nodeId=f"dataset:data:{name}#{version['version']}")["graph"]
+        made_of = {node["data"]["dataset"]: [one["dataset"] for one in node["data"]["inputFields"]] for node in found}
+        assert made_of["table"] == ["source"]
+
+
+def test_each_name_of_a_version_of_two_finds_the_one(two_names: Night) -> None:
+    newest = two_names.ask("/namespaces/data/datasets/raw/versions")["versions"][0]
+    run_key = UUID(newest["createdByRun"]["id"]).bytes
+    for name in ("raw", "table"):
+        uuid = version_uuid(dataset_id("data", name), run_key)
+        assert two_names.ask(f"/namespaces/data/datasets/raw/versions/{uuid}") == newest
+        found = two_names.ask("/provenance", nodeId=f"dataset:data:raw#{uuid}")
+        assert found["versions"][0]["uuid"] == newest["version"]
+
+
+def test_run_that_reads_one_dataset_under_two_names_read_it_once(two_names: Night) -> None:
+    newest, first = two_names.ask("/namespaces/data/datasets/raw/versions")["versions"]
+    made_of = two_names.ask("/provenance", nodeId="dataset:data:orders#bbbbbbbb")
+    assert [(step["origin"].partition("#")[2], step["versionEvidence"]) for step in made_of["steps"]] == [
+        (first["version"], "exact")
+    ]
+    run = two_names.ask(f"/jobs/runs/{made_of['versions'][0]['runId']}")
+    assert [one["datasetVersionId"]["version"] for one in run["inputDatasetVersions"]] == [first["version"]]
+    (step,) = two_names.ask("/impact", nodeId=f"dataset:data:raw#{newest['version']}")["steps"]
+    assert step["versionEvidence"] == "inferred"
+
+
 def test_description_supersedes_no_other_where_a_version_of_the_data_is_known(client: FlaskClient) -> None:
     night = Night(client)
     night.send(dataset_event(dataset("raw", version={"datasetVersion": "v1"}), at(0)))
@@ -239,9 +309,9 @@ def changes_between(night: Night, node: str, marks: list[str], clock: str) -> li
 def test_what_an_older_run_told_holds_until_a_newer_one_tells_another(client: FlaskClient, clock: str) -> None:
     night = Night(client)
     marks = []
-    for minute, columns, query in ((0, ("id", "price"), 1), (2, (), None), (4, ("id",), 2)):
+    for minute, told, query in ((0, ("id", "price"), 1), (2, (), None), (4, ("id",), 2)):
         sql = {} if query is None else {"sql": facet(query=f"select {query}")}
-        night.run(minute, "clean", ("raw",), made("orders", f"{minute:08}", "c1", *columns), job_facets=sql)
+        night.run(minute, "clean", ("raw",), made("orders", f"{minute:08}", "c1", *told), job_facets=sql)
         marks.append(at(minute + 1) if clock == "happened" else isoformat(time_ns() // 1_000))
         time.sleep(0.002)
     nothing, removed = changes_between(night, "dataset:data:orders", marks, clock)

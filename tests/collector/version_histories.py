@@ -214,21 +214,26 @@ def _tie(draw: st.DrawFn, events: list[JSON]) -> None:
     if not listed:
         return
     one = draw(st.sampled_from(listed))
-    # two names of one dataset on one side of a run would be two versions: nobody does that, and no rule is needed
-    sides: dict[tuple[str, str], set[str]] = {}
-    for event in events:
-        for side in ("inputs", "outputs"):
-            if "run" in event:
-                named = sides.setdefault((event["run"]["runId"], side), set())
-                named.update(dataset["name"] for dataset in event[side])
-    free = [name for name in NAMES if not any({name, one["name"]} <= named for named in sides.values())]
-    if not free:
-        return
-    other = {"namespace": "data", "name": draw(st.sampled_from(free))}
+    other = {"namespace": "data", "name": draw(st.sampled_from([name for name in NAMES if name != one["name"]]))}
+    if draw(st.booleans()):
+        _list_both(draw, events, one["name"], other["name"])
     if draw(st.booleans()):
         one["facets"]["symlinks"] = facet(identifiers=[{**other, "type": "TABLE"}])
     else:
         one["facets"]["lifecycleStateChange"] = facet(lifecycleStateChange="RENAME", previousIdentifier=other)
+
+
+def _list_both(draw: st.DrawFn, events: list[JSON], name: str, other: str) -> None:
+    """Let runs that list a dataset list it under its other name too, in some of their events."""
+    said: dict[tuple[str, str], JSON] = {}
+    for event in [event for event in events if "run" in event]:
+        for side, facets in (("inputs", _said_of_input), ("outputs", _said_of_output)):
+            listed = {dataset["name"] for dataset in event[side]}
+            if (name in listed) != (other in listed) and draw(st.booleans()):
+                key = (event["run"]["runId"], side)
+                said.setdefault(key, draw(facets))
+                more = {} if side == "inputs" else draw(_flow_of_output)
+                event[side].append(_dataset(other if name in listed else name, said[key], more))
 
 
 @st.composite
