@@ -167,7 +167,7 @@ class Versions:
     def _every(self, canonical: int) -> list[Version]:
         """All of a dataset's versions in their order."""
         written = self._rows(canonical)
-        if self._with_several_names([canonical]):
+        if self._with_several_names([canonical]) or self._under_way(one.run for one in written):
             made = self._made_by({one.run for one in written})
             written = list({made[one.run, canonical] for one in written})
         return sorted([*written, *self.told(canonical)], key=lambda one: one.order)
@@ -259,7 +259,10 @@ class Versions:
             for place, versions in alike.items():
                 versions.sort(key=lambda version: version.order)
                 found[asked[place]] = _newest_or_first(versions, asked[place][0].at_us)
-        return found
+        under_way = self._under_way(version.run for version in found.values())
+        doubtful = [one for one, version in found.items() if version.run in under_way]
+        found = {one: version for one, version in found.items() if version.run not in under_way}
+        return found | self._whole()._written_named(doubtful) if doubtful else found
 
     def _written_after(self, versions: Collection[Version]) -> dict[Version, Version]:
         asked = list(versions)
@@ -278,7 +281,7 @@ class Versions:
         found, doubtful = self._joined(found)
         return found | self._whole()._written_after(doubtful) if doubtful else found
 
-    # --- what a run wrote under several names of one dataset ---------------------------------------------------------
+    # --- what a row does not say: a dataset under several names, a run that told more after the moment ---------------
 
     def _with_several_names(self, datasets: Iterable[int]) -> set[int]:
         """Those of the datasets that have more names than one: most stores have none."""
@@ -295,19 +298,27 @@ class Versions:
         return {one for one in wanted if self._is_several[one]}
 
     def _joined(self, found: dict[K, Version]) -> tuple[dict[K, Version], list[K]]:
-        """Versions of single rows as their runs wrote them; and the keys of those that were there before that row.
+        """Versions of single rows as their runs had told them; and the keys of those that were there before that row.
 
         Without the latter the answer stands: a version's first row is where it has its place among the others.
         """
         several = self._with_several_names(one.canonical for one in found.values())
-        if not several:
+        under_way = self._under_way(one.run for one in found.values())
+        if not several and not under_way:
             return found, []
-        rows = {key: one for key, one in found.items() if one.canonical in several}
+        rows = {key: one for key, one in found.items() if one.canonical in several or one.run in under_way}
         made = self._made_by({one.run for one in rows.values()})
         joined = {key: made[one.run, one.canonical] for key, one in rows.items()}
         doubtful = [key for key, one in joined.items() if one.at_us != rows[key].at_us]
         found = found | joined
         return {key: one for key, one in found.items() if key not in doubtful}, doubtful
+
+    def _under_way(self, runs: Iterable[int]) -> set[int]:
+        """Those of the runs that told more after the moment: their rows may say what was not told yet."""
+        if self.moment.as_of_us == EVER:
+            return set()
+        sql = "SELECT r.id FROM {k} {x} run AS r ON r.id = k.a AND r.updated_us > ?"
+        return {run for (run,) in self._ask(sql, [(run,) for run in set(runs)])}
 
     def _joined_named(self, wanted: Sequence[tuple[Limit, str, str]]) -> dict[tuple[Limit, str, str], Version]:
         """``_written_named`` of datasets with several names: looks at every version that was ever named so."""

@@ -273,6 +273,24 @@ def test_run_that_reads_one_dataset_under_two_names_read_it_once(two_names: Nigh
     assert step["versionEvidence"] == "inferred"
 
 
+def test_version_tells_at_a_moment_what_its_run_had_told_by_then(client: FlaskClient) -> None:
+    night = Night(client)
+    for run, (minute, job, inputs, output) in enumerate(
+        ((0, "load", (), "raw"), (2, "clean", ("raw",), "orders"), (4, "render", ("orders",), "report")), 1
+    ):
+        night.send(run_event("RUNNING", at(minute), run=run, job=job, inputs=inputs, outputs=(output,)))
+        night.send(run_event("COMPLETE", at(9), run=run, job=job, outputs=(made(output, f"{output}{output}"),)))
+    for moment, checksums in (
+        (at(5), {None}),
+        (at(9), {"sha256:rawraw", "sha256:ordersorders", "sha256:reportreport"}),
+    ):
+        for way, node in (("provenance", "report"), ("impact", "raw")):
+            found = night.ask(f"/{way}", nodeId=f"dataset:data:{node}", asOf=moment)
+            assert set(names(found["versions"])) == {"raw", "orders", "report"}
+            assert {one["checksum"] for one in found["versions"]} == checksums
+    assert client.get(f"{API}/impact?nodeId=dataset:data:raw%23sha256:rawraw&asOf={at(5)}").status_code == 404
+
+
 def test_description_supersedes_no_other_where_a_version_of_the_data_is_known(client: FlaskClient) -> None:
     night = Night(client)
     night.send(dataset_event(dataset("raw", version={"datasetVersion": "v1"}), at(0)))

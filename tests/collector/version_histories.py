@@ -163,7 +163,7 @@ def _run(
         times = [draw(seconds) for _ in kinds]
     where = draw(st.sampled_from(["first", "last", "all"]))
     said_of_job = draw(_said_of_job)
-    # what a run says of one dataset's version it says all along; a moment in between would know no other
+    # what a run says of one dataset's version it says once or all along, and never otherwise
     said = {
         name: [draw(_said_of_output), *([_checksum(draw(st.integers(0, 1)))] if steady else [])] for name in outputs
     }
@@ -171,7 +171,19 @@ def _run(
     events = []
     for at, (kind, second) in enumerate(zip(kinds, times, strict=True)):
         lists = where == "all" or at == (0 if where == "first" else len(kinds) - 1)
-        told = {name: [*said[name], draw(_flow_of_output), draw(_schema), *always] for name in outputs} if lists else {}
+        told = (
+            {
+                name: [
+                    *draw(st.sampled_from([said[name], said[name], []])),
+                    draw(_flow_of_output),
+                    draw(_schema),
+                    *always,
+                ]
+                for name in outputs
+            }
+            if lists
+            else {}
+        )
         events.append(
             run_event(
                 kind,
