@@ -82,7 +82,7 @@ def _start(versions: Versions, node_id: str) -> walks.Made:
     """The version that is asked about; of a dataset that nobody has written, the dataset."""
     found, version = find_version(versions, node_id)
     if version is None:
-        sql = "SELECT d.created_us FROM {k} {x} dataset AS d ON d.id = k.a"
+        sql = "SELECT MIN(d.created_us) FROM {k} {x} dataset AS d ON d.canonical_id = k.a"
         ((first,),) = ask(versions.connection, sql, [(found.id,)])
         if first > versions.moment.as_of_us:
             raise NotFound(

@@ -291,6 +291,16 @@ def test_version_tells_at_a_moment_what_its_run_had_told_by_then(client: FlaskCl
     assert client.get(f"{API}/impact?nodeId=dataset:data:raw%23sha256:rawraw&asOf={at(5)}").status_code == 404
 
 
+def test_dataset_is_known_since_any_of_its_names_is(client: FlaskClient) -> None:
+    night = Night(client)
+    tie = {"symlinks": {"identifiers": [{"namespace": "data", "name": "table", "type": "TABLE"}]}}
+    night.run(0, "clean", ("table",), made("orders", "aaaaaaaa"))
+    night.run(9, "clean", (dataset("raw", **tie),), made("orders", "bbbbbbbb"))
+    for name in ("raw", "table"):
+        for path in ("/provenance", "/impact", "/lineage/downstream"):
+            assert night.ask(path, nodeId=f"dataset:data:{name}", asOf=at(2))["nodeId"] == "dataset:data:raw"
+
+
 def test_description_supersedes_no_other_where_a_version_of_the_data_is_known(client: FlaskClient) -> None:
     night = Night(client)
     night.send(dataset_event(dataset("raw", version={"datasetVersion": "v1"}), at(0)))
