@@ -5,14 +5,16 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
 from collector import keys, tables
 from collector.documents.bodies import Bodies
 from collector.documents.datasets import dataset_names, newest_versions, transformation_summary
 from collector.documents.job_versions import job_version
+from collector.documents.runs import uses_of_runs
 from collector.edges import column_origins
 from collector.errors import NotFound
 from collector.facets import TableSchema, flat_columns
@@ -148,37 +150,32 @@ def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list
     """The columns that a version of a dataset, or a job's newest run of a version, made: origins by column, and the
     version of each dataset that it wrote. Raises NotFound."""
     version = start.node.version or ""
-    run_key: bytes | None = None
+    run_keys: list[bytes] = []
+    r, d = tables.run.c, tables.dataset
     if start.node.kind is NodeKind.JOB:
         one = job_version(connection, start.id, version)
         if one is not None and one["latestRun"] is not None:
-            run_key = keys.run_key(one["latestRun"]["id"])
+            run_keys = [keys.run_key(one["latestRun"]["id"])]
         title = "Job version"
     else:
         title = "Dataset version"
-        try:
-            run_key = version_key(start.id, uuid.UUID(version).bytes)
-        except ValueError:
-            run_key = None
-    u, r, d = tables.run_dataset.c, tables.run.c, tables.dataset
-    query = (
-        select(d.c.canonical_id, u.facets)
-        .select_from(tables.run)
-        .join(tables.run_dataset, and_(u.run == r.id, u.direction == OUTPUT))
-        .join(d, d.c.id == u.dataset_id)
-        .where(r.run_key == (run_key or b""))
-    )
-    written = [
-        (dataset, unpack_facets(facets))
-        for dataset, facets in connection.execute(query)
-        if start.node.kind is NodeKind.JOB or dataset == start.id
+        names = connection.execute(select(d.c.id).where(d.c.canonical_id == start.id)).scalars().all()
+        with suppress(ValueError):
+            run_keys = [version_key(name, uuid.UUID(version).bytes) for name in names]
+    runs = {run: bytes(key) for run, key in connection.execute(select(r.id, r.run_key).where(r.run_key.in_(run_keys)))}
+    outputs = [
+        use
+        for found in uses_of_runs(connection, runs).values()
+        for use in found
+        if use.direction == OUTPUT and (start.node.kind is NodeKind.JOB or use.canonical_id == start.id)
     ]
-    if not written:
+    if not outputs:
         raise NotFound(f"{title} '{version}' not found.")
+    written = [(use.canonical_id, unpack_facets(use.facets)) for use in outputs]
     ids = {facets["columnLineage"][2] for _, facets in written if "columnLineage" in facets}
     raw = facet_bodies(connection, ids)
     told: dict[Column, list[tuple[Column, str]]] = defaultdict(list)
-    versions = {dataset: version_uuid(dataset, run_key or b"") for dataset, _ in written}
+    versions = {use.canonical_id: version_uuid(use.dataset_id, runs[use.run]) for use in outputs}
     origins = {
         dataset: column_origins(raw[facets["columnLineage"][2]])
         for dataset, facets in written

@@ -193,6 +193,20 @@ class UseFacts(msgspec.Struct):
     file_count: int | None
     facets: FacetSet
 
+    @classmethod
+    def of(
+        cls,
+        first_us: int,
+        version: str | None,
+        checksum: str | None,
+        code_version: str | None,
+        written_us: int | None,
+        facets: FacetSet,
+    ) -> UseFacts:
+        """Without the keys and the measures, which its row has."""
+        unknown = (None, None, None, None, None, None)
+        return cls(first_us, version, checksum, code_version, written_us, *unknown, facets)
+
     def merge(self, other: UseFacts) -> None:
         """Take in another word on the same reading or writing."""
         self.first_us = min(self.first_us, other.first_us)
@@ -444,8 +458,7 @@ class Facts:
     def _use(self, event: Event, direction: int, dataset: Dataset) -> tuple[Side, UseFacts]:
         facts = self._dataset(event, dataset)
         written_us = event.time_us if direction == OUTPUT and event.event_type not in UNPUBLISHED else None
-        unknown = (None, None, None, None, None, None)
-        use = UseFacts(event.time_us, None, None, None, written_us, *unknown, dict(facts.facets))
+        use = UseFacts.of(event.time_us, None, None, None, written_us, dict(facts.facets))
         if dataset.inputFacets or dataset.outputFacets or "dataQualityMetrics" in facts.facets:
             use.measure(dataset)
         if _identifies(dataset):

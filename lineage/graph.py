@@ -14,8 +14,8 @@ from types import MappingProxyType
 from lineage.errors import CycleFound, DuplicateNode, InvalidDepth, UnknownNode
 from lineage.nodes import NodeKind
 
-#: Evidence of an edge, best first; of two edges between the same nodes the better evidence stays. ``derived``: from
-#: reading the SQL of a job that told nothing of columns.
+#: Evidence of an edge, best first; of two edges between the same nodes the better evidence stays. ``derived``: between
+#: columns, from reading the SQL of a job that told nothing of them.
 EVIDENCE = ("explicit", "column", "derived", "declared", "inferred")
 _EVIDENCE_RANK = {evidence: rank for rank, evidence in enumerate(EVIDENCE)}
 

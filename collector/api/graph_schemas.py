@@ -169,8 +169,8 @@ class EdgeSchema(Schema):
         required=True,
         validate=validate.OneOf(EVIDENCE),
         metadata={
-            "description": "how it is known; derived: from reading SQL; inferred: a job of several outputs, each taken "
-            "to read every input"
+            "description": "how it is known; derived: from reading SQL, between columns only; inferred: a job of "
+            "several outputs, each taken to read every input, never between a dataset and a job"
         },
     )
     indirect = fields.Boolean(

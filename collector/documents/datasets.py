@@ -17,6 +17,7 @@ from collector.documents.bodies import Bodies
 from collector.documents.finished import Finished, finish
 from collector.facets import SchemaField, TableSchema, Transformation, read
 from collector.facts import FacetSet, merge_facets
+from collector.history.versions import Versions
 from collector.keys import isoformat, run_uuid
 from collector.packing import pack_facets, unpack_facets
 from collector.registry import Tags
@@ -126,10 +127,15 @@ _Newest = tuple[Any, ...]  # of a version: created_us, key, dataset_id; of a run
 
 def _newest(connection: Connection, datasets: Collection[int]) -> dict[int, _Newest]:
     found: dict[int, _Newest] = {}
+    names: dict[int, set[int]] = defaultdict(set)  # under which it was written
     for canonical, *said in _written(connection, datasets):
+        names[canonical].add(said[2])
         old = found.get(canonical)
         if old is None or (said[0], said[1]) > (old[0], old[1]):
             found[canonical] = tuple(said)
+    several = [canonical for canonical, named in names.items() if len(named) > 1]
+    for canonical, one in Versions(connection).newest_written(several).items() if several else ():
+        found[canonical] = (one.at_us, one.key, one.named, one.version, one.checksum, one.code_version)
     for canonical, *said in _told(connection, datasets):
         old = found.get(canonical)
         if old is None or said[0] > old[0]:

@@ -13,8 +13,9 @@ from collector import tables
 from collector.curation import is_curated
 from collector.documents.bodies import Bodies
 from collector.documents.reads import Reading, versions_read
-from collector.facts import IO_PREFIX, JOB_PREFIX
+from collector.facts import IO_PREFIX, JOB_PREFIX, UseFacts
 from collector.keys import isoformat, run_uuid
+from collector.packing import pack_facets, unpack_facets
 from collector.store.compiled import Among, statement
 from collector.tables import INPUT, OUTPUT
 from collector.versions import SourceCodeLocation, job_version, version_uuid
@@ -35,7 +36,7 @@ class Use(NamedTuple):
 
     run: int
     direction: int
-    dataset_id: int  # the name that the event gave
+    dataset_id: int  # the name that the event gave, the least of several
     canonical_id: int
     namespace: str
     name: str
@@ -134,7 +135,7 @@ def run_job_version(job_id: int, uses: Iterable[Use], location: str | None) -> s
 
 
 def uses_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, list[Use]]:
-    """What each run read and wrote, in the order of the names: one statement."""
+    """What each run read and wrote, each dataset once, in the order of the names: one statement."""
     u, d, c, n = tables.run_dataset.c, tables.dataset, tables.dataset.alias("canonical"), tables.namespace
     query = (
         select(
@@ -158,9 +159,31 @@ def uses_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, list[
     found: dict[int, list[Use]] = defaultdict(list)
     for row in connection.execute(query):
         found[row[0]].append(Use._make(row))
-    for uses in found.values():
+    for run, uses in found.items():
         uses.sort(key=lambda use: (use.namespace, use.name, use.dataset_id))
+        if len({(use.direction, use.canonical_id) for use in uses}) < len(uses):
+            found[run] = _joined(uses)
     return found
+
+
+def _joined(uses: Iterable[Use]) -> list[Use]:
+    """The uses with those of one dataset made one: what is said of several of its names is said of the least id."""
+    known: dict[tuple[int, int], tuple[Use, UseFacts]] = {}
+    for use in uses:
+        facts = UseFacts.of(use.first_us, use.version, use.checksum, None, None, unpack_facets(use.facets))
+        first, joined = known.setdefault((use.direction, use.canonical_id), (use, facts))
+        if joined is not facts:
+            joined.merge(facts)
+            known[use.direction, use.canonical_id] = (min(first, use, key=lambda one: one.dataset_id), joined)
+    return [
+        use._replace(
+            version=joined.version,
+            checksum=joined.checksum,
+            first_us=joined.first_us,
+            facets=pack_facets(joined.facets),
+        )
+        for use, joined in known.values()
+    ]
 
 
 def jobs_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, tuple[str, str]]:

@@ -15,7 +15,7 @@ from collector.curation import is_curated
 from collector.documents.bodies import Bodies
 from collector.documents.datasets import SHOWN, dataset_documents, dataset_names, described
 from collector.documents.reads import NEVER_WRITTEN
-from collector.documents.runs import full_run_documents
+from collector.documents.runs import Use, full_run_documents, uses_of_runs
 from collector.facets import Lifecycle
 from collector.facts import IO_PREFIX, FacetSet
 from collector.keys import isoformat
@@ -31,7 +31,7 @@ FOUND_BY_READERS = ("dataQualityAssertions", "dataQualityMetrics")
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    dataset_id: int  # the name under which it was written
+    dataset_id: int  # the name under which it was written, the least of several
     key: bytes  # of the run, or of the DatasetEvent
     run: int | None
     created_us: int
@@ -49,8 +49,11 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
     """
     names = _names_of(connection, dataset)
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
-    written = select(u.run, u.dataset_id, u.written_us.label("at"), literal(None, tables.Bytes).label("key")).where(
-        among(connection, u.dataset_id, names), tables.is_written(tables.run_dataset)
+    at = func.min(u.written_us).label("at")  # a run may list it under several names, and writes one version
+    written = (
+        select(u.run, func.min(u.dataset_id).label("dataset_id"), at, literal(None, tables.Bytes).label("key"))
+        .where(among(connection, u.dataset_id, names), tables.is_written(tables.run_dataset))
+        .group_by(u.run)
     )
     told = select(literal(None, tables.BigInteger), v.dataset_id, v.created_us, v.key).where(
         among(connection, v.dataset_id, names)
@@ -67,12 +70,11 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
     runs = {row[0] for row in found if row[0] is not None}
     keys_of = connection.execute(select(r.id, r.run_key).where(among(connection, r.id, runs)))
     run_keys = {run: bytes(key) for run, key in keys_of}
-    uses = select(u.run, u.dataset_id, u.facets).where(among(connection, u.run, runs), u.direction == OUTPUT)
-    of_runs = {(run, one): facets for run, one, facets in connection.execute(uses)}
+    of_runs = _outputs(connection, runs, dataset)
     events = {bytes(row[3]) for row in found if row[3] is not None}
     of_events = _told_facets(connection, names) if events else {}
     versions = [
-        _Version(one, run_keys[run], run, at, of_runs[run, one])
+        _Version(of_runs[run].dataset_id, run_keys[run], run, at, of_runs[run].facets)
         if run is not None
         else _Version(one, bytes(key), None, at, of_events[one, bytes(key)])
         for run, one, at, key in found
@@ -87,23 +89,30 @@ def dataset_version(connection: Connection, dataset: int, text: str) -> JSON | N
     except ValueError:
         return None
     names = _names_of(connection, dataset)
-    by_key = {version_key(one, wanted): one for one in names}
+    by_key = {one: version_key(one, wanted) for one in names}
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     query = (
-        select(r.run_key, u.run, u.dataset_id, func.coalesce(u.written_us, u.first_us), u.facets)
+        select(r.run_key, u.run, u.dataset_id, u.written_us, u.first_us)
         .join_from(tables.run, tables.run_dataset, u.run == r.id)
-        .where(r.run_key.in_(list(by_key)), u.direction == OUTPUT)
+        .where(r.run_key.in_(list(by_key.values())), u.direction == OUTPUT, among(connection, u.dataset_id, names))
     )
-    for key, run, one, at, facets in connection.execute(query):
-        if by_key.get(bytes(key)) == one:
-            return _version_documents(connection, dataset, [_Version(one, bytes(key), run, at, facets)])[0]
+    listed = connection.execute(query).all()
+    for key, run, one, *_ in listed:
+        if by_key[one] == bytes(key):
+            of_run = [row for row in listed if row.run == run]
+            at = min((row.written_us for row in of_run if row.written_us is not None), default=None)
+            at = min(row.first_us for row in of_run) if at is None else at
+            use = _outputs(connection, [run], dataset)[run]
+            return _version_documents(connection, dataset, [_Version(use.dataset_id, bytes(key), run, at, use.facets)])[
+                0
+            ]
     told = select(v.key, v.dataset_id, v.created_us, v.facets).where(
-        among(connection, v.dataset_id, names), v.key.in_(list(by_key))
+        among(connection, v.dataset_id, names), v.key.in_(list(by_key.values()))
     )
     for key, one, at, facets in connection.execute(told):
-        if by_key.get(bytes(key)) == one:
+        if by_key[one] == bytes(key):
             return _version_documents(connection, dataset, [_Version(one, bytes(key), None, at, facets)])[0]
-    if by_key.get(NEVER_WRITTEN) == dataset:
+    if by_key.get(dataset) == NEVER_WRITTEN:
         return _version_documents(connection, dataset, [_never_written(connection, dataset)])[0]
     return None
 
@@ -113,6 +122,17 @@ def _never_written(connection: Connection, dataset: int) -> _Version:
     d = tables.dataset.c
     at, facets = connection.execute(select(d.created_us, d.facets).where(d.id == dataset)).one()
     return _Version(dataset, NEVER_WRITTEN, None, at, facets)
+
+
+def _outputs(connection: Connection, runs: Iterable[int], dataset: int) -> dict[int, Use]:
+    """What each run that wrote a dataset says of it."""
+    uses = uses_of_runs(connection, runs)
+    return {
+        run: use
+        for run, found in uses.items()
+        for use in found
+        if (use.direction, use.canonical_id) == (OUTPUT, dataset)
+    }
 
 
 def _version_documents(connection: Connection, dataset: int, versions: list[_Version]) -> list[JSON]:

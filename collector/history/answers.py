@@ -16,7 +16,7 @@ from collector.facets import read
 from collector.history import walks
 from collector.history.moment import Moment
 from collector.history.naming import find_version
-from collector.history.uses import Run, facet_bodies
+from collector.history.uses import CODE, Run, facet_bodies
 from collector.history.versions import Version, Versions, versions_at
 from collector.keys import content_hash, isoformat, run_uuid
 from collector.store.keyed import ask
@@ -29,6 +29,14 @@ Job = tuple[str, str]
 
 class _Location(msgspec.Struct):
     version: str | None = None
+
+
+class _Sql(msgspec.Struct):
+    query: str
+
+
+class _SourceCode(msgspec.Struct):
+    sourceCode: str
 
 
 def provenance(connection: Connection, node_id: str, moment: Moment, depth: int, limit: int) -> JSON:
@@ -74,7 +82,7 @@ def _start(versions: Versions, node_id: str) -> walks.Made:
     """The version that is asked about; of a dataset that nobody has written, the dataset."""
     found, version = find_version(versions, node_id)
     if version is None:
-        sql = "SELECT d.created_us FROM {k} {x} dataset AS d ON d.id = k.a"
+        sql = "SELECT MIN(d.created_us) FROM {k} {x} dataset AS d ON d.canonical_id = k.a"
         ((first,),) = ask(versions.connection, sql, [(found.id,)])
         if first > versions.moment.as_of_us:
             raise NotFound(
@@ -142,25 +150,33 @@ def jobs_named(connection: Connection, jobs: Iterable[int]) -> dict[int, Job]:
 def code_versions(connection: Connection, runs: Iterable[Run]) -> dict[int, str]:
     """What tells the code of each run from another's, where its job's facets say anything: one statement.
 
-    The version in ``sourceCodeLocation``, else a hash of the ``sql``, else of the ``sourceCode``.
+    The version in ``sourceCodeLocation``, else a hash of the text in ``sql``, else of that in ``sourceCode``.
     """
     runs = list(runs)
     raw = facet_bodies(connection, {body for run in runs for body in run.code.values() if isinstance(body, int)})
     found: dict[int, str] = {}
     for run in runs:
-        for name, prefix in (("sourceCodeLocation", ""), ("sql", "sql:"), ("sourceCode", "code:")):
-            body = run.code.get(name)
-            if body is None:
-                continue
-            text = body if isinstance(body, bytes) else raw[body]
-            if prefix:
-                found[run.id] = prefix + content_hash(text).hex()[:12]
-                break
-            location = read(text, _Location)
-            if location is not None and location.version:
-                found[run.id] = location.version
-                break
+        told = {name: body if isinstance(body, bytes) else raw[body] for name, body in run.code.items()}
+        code = next((code for name in CODE if name in told and (code := _code_in(name, told[name]))), None)
+        if code is not None:
+            found[run.id] = code
     return found
+
+
+def _code_in(name: str, body: bytes) -> str | None:
+    """The code version that one facet of ``CODE`` tells."""
+    if name == "sourceCodeLocation":
+        location = read(body, _Location)
+        return (location.version or None) if location is not None else None
+    if name == "sql":
+        sql = read(body, _Sql)
+        return f"sql:{_digest(sql.query)}" if sql is not None else None
+    source = read(body, _SourceCode)
+    return f"code:{_digest(source.sourceCode)}" if source is not None else None
+
+
+def _digest(text: str) -> str:
+    return content_hash(text.encode()).hex()[:12]
 
 
 def _document(versions: Versions, start: walks.Made, walk: walks.VersionWalk, direction: str) -> JSON:

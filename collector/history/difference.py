@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from collector import keys, tables
+from collector import keys
 from collector.errors import NotFound
-from collector.facets import TableSchema, flat_columns, read
-from collector.history.answers import Named, code_versions
+from collector.history.answers import Named
 from collector.history.moment import Moment
 from collector.history.past import graph_at
-from collector.history.uses import CODE, Body, Run, facet_bodies
+from collector.history.told import codes as codes_told
+from collector.history.told import schemas as schemas_told
 from collector.history.versions import versions_at
 from collector.lineage_graph import Question, diagram
-from collector.packing import unpack_facets
-from collector.walk import among
 from lineage.graph import Edge, Graph, Node
 from lineage.nodes import NodeKind
 
@@ -101,8 +99,12 @@ def _side(connection: Connection, question: Question, moment: Moment) -> Side:
             for node in graph.nodes.values()
             if node.kind is NodeKind.DATASET
         }
-        schemas = {ids[dataset]: columns for dataset, columns in _schemas(past, ids).items()}
-        codes = _codes_of_jobs(past, [node for node in graph.nodes.values() if node.kind is NodeKind.JOB])
+    jobs = {
+        keys.job_id(node.namespace, node.name): node.id for node in graph.nodes.values() if node.kind is NodeKind.JOB
+    }
+    codes: dict[str, Code] = {
+        jobs[job]: (code, "inferred") for job, code in codes_told(connection, jobs, moment).items()
+    }
     versions = versions_at(connection, moment)
     newest = versions.newest(ids)
     named = Named(versions, list(newest.values()))
@@ -114,34 +116,8 @@ def _side(connection: Connection, question: Question, moment: Moment) -> Side:
         {ids[dataset]: one.uuid for dataset, one in newest.items()},
         {ids[dataset]: one.checksum for dataset, one in newest.items()},
         codes | {ids[dataset]: named.code(one) for dataset, one in newest.items()},
-        schemas,
+        {ids[dataset]: columns for dataset, columns in schemas_told(connection, ids, moment).items()},
     )
-
-
-def _codes_of_jobs(connection: Connection, jobs: list[Node]) -> dict[str, Code]:
-    """The code version of each job, by what its newest facets tell of its source: two statements."""
-    ids = {keys.job_id(node.namespace, node.name): node.id for node in jobs}
-    j = tables.job.c
-    runs = []
-    for job, packed in connection.execute(select(j.id, j.facets).where(among(connection, j.id, ids))):
-        known = unpack_facets(packed)
-        code: dict[str, Body] = {name: known[name][2] for name in CODE if name in known}
-        runs.append(Run(job, b"", job, 0, "", told_code=code))
-    return {ids[job]: (code, "inferred") for job, code in code_versions(connection, runs).items()}
-
-
-def _schemas(connection: Connection, datasets: Any) -> dict[int, dict[str, str | None]]:
-    """The columns of each dataset by its newest ``schema`` facet under any of its names: two statements."""
-    d = tables.dataset.c
-    newest: dict[int, tuple[int, int, int]] = {}
-    query = select(d.canonical_id, d.facets).where(among(connection, d.canonical_id, datasets))
-    for dataset, packed in connection.execute(query):
-        entry = unpack_facets(packed).get("schema")
-        if entry is not None:
-            newest[dataset] = max(entry, newest.get(dataset, entry))
-    raw = facet_bodies(connection, {body for _, _, body in newest.values()})
-    schemas = {dataset: read(raw[body], TableSchema) for dataset, (_, _, body) in newest.items()}
-    return {dataset: dict(flat_columns(schema.fields if schema else None)) for dataset, schema in schemas.items()}
 
 
 def _change(old: Side, new: Side, one: str) -> JSON:

@@ -15,7 +15,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, select
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -156,7 +156,8 @@ class _Past:
         table = tables.job if start.node.kind is NodeKind.JOB else tables.dataset
         if self.memory.execute(select(table.c.id).where(table.c.id == start.id)).first() is not None:
             return
-        first = self.store.execute(select(table.c.created_us).where(table.c.id == start.id)).scalar_one()
+        same = tables.dataset.c.canonical_id if table is tables.dataset else table.c.id
+        first = self.store.execute(select(func.min(table.c.created_us)).where(same == start.id)).scalar_one()
         if first > self.moment.as_of_us or (self.moment.is_by_commit and not self._was_mentioned(start)):
             raise NotFound(
                 f"Nothing was known of '{start.node.name}' at that moment: "
@@ -369,13 +370,17 @@ class _Past:
             if one == canonical and self._hides.is_hidden(namespace_id, hidden_us, mentions[one])
         }
         rows: list[tuple[object, ...]] = []
+        aliases: list[tuple[int, int]] = []
         for one, namespace_id, name, at, _, _, canonical in found:
             hidden_us = EVER if canonical in hidden else None
             if table is tables.dataset:
                 rows.append((one, namespace_id, name, at, at, canonical, None, hidden_us, _NOTHING))
+                if one != canonical:
+                    aliases.append((canonical, one))
             else:
                 rows.append((one, namespace_id, name, at, at, *[None] * 8, hidden_us, _NOTHING))
         self._rows.put(table, rows)
+        self._rows.put(tables.dataset_alias, aliases)
         self._seed_namespaces({row[1] for row in found})
 
     def _seed_namespaces(self, namespaces: Collection[int]) -> None:

@@ -6,7 +6,7 @@ events that count: few runs are, so this costs what they cost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,13 +15,13 @@ from sqlalchemy import Connection, select
 from collector import tables
 from collector.decode import Event
 from collector.errors import CollectorError
-from collector.facts import Facts, RunFacts, earliest
+from collector.facts import Facts, RunFacts, UseFacts, earliest
 from collector.history.moment import Moment
 from collector.packing import decompress, unpack_facets
 from collector.records import read_stored
 from collector.store.keyed import ask
 from collector.store.rows import chunks
-from collector.tables import INPUT, OUTPUT
+from collector.tables import OUTPUT
 from collector.walk import among
 
 Body = int | bytes  # a facet's facet_body.id, or its raw JSON
@@ -30,7 +30,7 @@ Body = int | bytes  # a facet's facet_body.id, or its raw JSON
 class Use(NamedTuple):
     """A dataset that a run read or wrote."""
 
-    named: int  # the dataset's id under the name that the event gave
+    named: int  # the dataset's id under the name that the event gave, the least where it gave several
     canonical: int
     version: str | None
     checksum: str | None
@@ -109,13 +109,50 @@ def _add_rows(connection: Connection, found: dict[int, Run]) -> None:
         "SELECT u.run, u.direction, u.dataset_id, d.canonical_id, u.version, u.checksum, u.code_version, u.written_us, "
         "u.facets FROM {k} {x} run_dataset AS u ON u.run = k.a {x} dataset AS d ON d.id = u.dataset_id"
     )
-    for run, direction, named, canonical, version, checksum, code, written, facets in ask(
-        connection, sql, [(run,) for run in found]
-    ):
+    rows = ask(connection, sql, [(run,) for run in found])
+    for run, direction, named, canonical, version, checksum, code, written, facets in rows:
         has_columns = direction == OUTPUT and b"columnLineage" in facets
         columns = unpack_facets(facets).get("columnLineage") if has_columns else None
         use = Use(named, canonical, version, checksum, code, written, columns[2] if columns else None)
         (found[run].outputs if direction == OUTPUT else found[run].inputs).append(use)
+    several: dict[int, list[_Word]] = {
+        run.id: []
+        for run in found.values()
+        if (len(run.inputs) > 1 or len(run.outputs) > 1) and _lists_one_twice(run.inputs, run.outputs)
+    }
+    for run, direction, named, canonical, version, checksum, code, written, facets in rows if several else ():
+        if run in several:
+            facts = UseFacts.of(0, version, checksum, code, written, unpack_facets(facets))
+            several[run].append((direction, named, canonical, facts))
+    for run, words in several.items():
+        found[run].inputs, found[run].outputs = _joined(words, {})
+
+
+_Word = tuple[int, int, int, UseFacts]  # direction, dataset as named, canonical
+
+
+def _lists_one_twice(*sides: list[Use]) -> bool:
+    return any(len({use.canonical for use in uses}) < len(uses) for uses in sides)
+
+
+def _joined(words: Iterable[_Word], bodies: Mapping[bytes, bytes]) -> tuple[list[Use], list[Use]]:
+    """What a run read and wrote, each dataset once: what is said of several of its names is said of the least id.
+
+    ``bodies``: of facets that are known by their hash.
+    """
+    known: dict[tuple[int, int], tuple[int, UseFacts]] = {}
+    for direction, named, canonical, facts in words:
+        least, joined = known.setdefault((direction, canonical), (named, facts))
+        if joined is not facts:
+            joined.merge(facts)
+            known[direction, canonical] = (min(least, named), joined)
+    sides: tuple[list[Use], list[Use]] = ([], [])
+    for (direction, canonical), (named, facts) in known.items():
+        entry = facts.facets.get("columnLineage") if direction == OUTPUT else None
+        columns = bodies.get(entry[2], entry[2]) if entry else None
+        said = (facts.version, facts.checksum, facts.code_version, facts.written_us)
+        sides[direction].append(Use(named, canonical, *said, columns))
+    return sides
 
 
 def _from_events(connection: Connection, runs: Collection[int], moment: Moment) -> dict[int, Run]:
@@ -135,18 +172,12 @@ def _from_events(connection: Connection, runs: Collection[int], moment: Moment) 
         made = found[run_id] = Run(run_id, key, run.job_id, earliest_start(run), run.state)
         made.told_code = {n: facts.bodies[run.facets[f"^{n}"][2]] for n in CODE if f"^{n}" in run.facets}
         made.statements = [(carrier, facts.bodies[digest]) for carrier, digest in facts.statements.get(key, ())]
+        words: list[_Word] = []
         for (direction, dataset), use in facts.uses.get(key, {}).items():
-            columns = use.facets.get("columnLineage")
-            one = Use(
-                dataset,
-                canonical.get(dataset, dataset),
-                use.version,
-                use.checksum,
-                use.code_version,
-                earliest(use.written_us, run.completed_us) if direction == OUTPUT else None,
-                facts.bodies[columns[2]] if columns and direction == OUTPUT else None,
-            )
-            (made.inputs if direction == INPUT else made.outputs).append(one)
+            if direction == OUTPUT:
+                use.written_us = earliest(use.written_us, run.completed_us)
+            words.append((direction, dataset, canonical.get(dataset, dataset), use))
+        made.inputs, made.outputs = _joined(words, facts.bodies)
     return found
 
 

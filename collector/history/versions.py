@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -21,13 +21,14 @@ from collector.store.keyed import Row, ask
 from collector.versions import version_uuid
 
 BY_VERSION, BY_CHECKSUM = "version", "checksum"
+K = TypeVar("K")
 
 
 class Version(NamedTuple):
     """A version of a dataset."""
 
     canonical: int
-    named: int  # the dataset's id under the name by which it was written
+    named: int  # the dataset's id under the name by which it was written, the least of several
     run: int  # run.id; 0: a DatasetEvent tells of it
     key: bytes  # of the run, or the event's hash
     at_us: int
@@ -73,6 +74,8 @@ class Versions:
         self.moment = moment
         self._has_told: bool | None = None
         self._has_late: bool | None = None
+        self._has_aliases: bool | None = None
+        self._is_several: dict[int, bool] = {}
         self._told_of: dict[int, list[Version]] = {}
         self._runs: dict[int, Run] = {}
         self._next: dict[Version, Version | None] = {}
@@ -91,6 +94,11 @@ class Versions:
         """The newest version of each dataset that has one."""
         wanted = [Limit(dataset, self.moment.as_of_us) for dataset in dict.fromkeys(datasets)]
         return {limit.canonical: one for limit, one in self.before(wanted).items()}
+
+    def newest_written(self, datasets: Iterable[int]) -> dict[int, Version]:
+        """The newest version of each dataset that a run wrote."""
+        wanted = [Limit(dataset, self.moment.as_of_us) for dataset in datasets]
+        return {limit.canonical: one for limit, one in self._written_before(wanted).items()}
 
     def before(self, limits: Collection[Limit]) -> dict[Limit, Version]:
         """The newest data version within each limit; where there is none, the newest that a DatasetEvent told of."""
@@ -127,8 +135,9 @@ class Versions:
             if known:
                 found[one] = min(known, key=lambda version: version.order)
             elif not one.is_named and not one.run:
-                # nothing but DatasetEvents: then each supersedes the one before it
-                later = [v for v in self.told(one.canonical) if v.order > one.order]
+                # nothing but descriptions: then each supersedes the one before it
+                told = self.told(one.canonical)
+                later = [] if any(v.is_named for v in told) else [v for v in told if v.order > one.order]
                 if later and not self._written_before([Limit(one.canonical, self.moment.as_of_us)]):
                     found[one] = later[0]
         return found
@@ -157,13 +166,20 @@ class Versions:
 
     def _every(self, canonical: int) -> list[Version]:
         """All of a dataset's versions in their order."""
+        written = self._rows(canonical)
+        if self._with_several_names([canonical]) or self._under_way(one.run for one in written):
+            made = self._made_by({one.run for one in written})
+            written = list({made[one.run, canonical] for one in written})
+        return sorted([*written, *self.told(canonical)], key=lambda one: one.order)
+
+    def _rows(self, canonical: int) -> list[Version]:
+        """What runs wrote of a dataset, under each name a version."""
         sql = (
             f"SELECT {_COLUMNS} FROM {{k}} {{x}} dataset AS s ON s.canonical_id = k.a "
             f"{{x}} run_dataset AS w ON w.dataset_id = s.id AND w.written_us <= ? AND {self._listed('w')} "
             "{x} run AS r ON r.id = w.run"
         )
-        written = [_of_row(row) for row in self._ask(sql, [(canonical,)])]
-        return sorted([*written, *self.told(canonical)], key=lambda one: one.order)
+        return [_of_row(row) for row in self._ask(sql, [(canonical,)])]
 
     def history(self, canonical: int) -> list[Version]:
         """All data versions of a dataset in their order; only told ones where there are no others."""
@@ -220,12 +236,14 @@ class Versions:
             f"AND o.run <> k.d AND {self._listed('o')} ORDER BY o.written_us DESC LIMIT 1)"
         )
         sql = _written("k.b", f"w.written_us = {newest} AND w.run <> k.d AND {self._listed('w')}")
-        return _greatest(list(limits), self._ask(sql, keyed))
+        found, doubtful = self._joined(_greatest(list(limits), self._ask(sql, keyed)))
+        return found | self._whole()._written_before(doubtful) if doubtful else found
 
     def _written_named(self, wanted: Collection[tuple[Limit, str, str]]) -> dict[tuple[Limit, str, str], Version]:
-        found: dict[tuple[Limit, str, str], Version] = {}
+        several = self._with_several_names(limit.canonical for limit, _, _ in wanted)
+        found = self._joined_named([one for one in wanted if one[0].canonical in several]) if several else {}
         for by in (BY_VERSION, BY_CHECKSUM):
-            asked = [one for one in wanted if one[1] == by]
+            asked = [one for one in wanted if one[1] == by and one[0].canonical not in several]
             keyed = [(n, *limit, keys.text_key(text)) for n, (limit, _, text) in enumerate(asked)]
             same = f"o.dataset_id = s.id AND o.{by}_key = k.e AND o.run <> k.d AND {self._listed('o')}"
             at = (
@@ -235,13 +253,16 @@ class Versions:
                 "ORDER BY o.written_us LIMIT 1))"
             )
             sql = _written("k.b", f"w.{by}_key = k.e AND w.written_us = {at} AND w.run <> k.d AND {self._listed('w')}")
-            several: dict[Any, list[Version]] = defaultdict(list)
+            alike: dict[Any, list[Version]] = defaultdict(list)
             for place, *row in self._ask(sql, keyed):
-                several[place].append(_of_row(row))
-            for place, versions in several.items():
+                alike[place].append(_of_row(row))
+            for place, versions in alike.items():
                 versions.sort(key=lambda version: version.order)
                 found[asked[place]] = _newest_or_first(versions, asked[place][0].at_us)
-        return found
+        under_way = self._under_way(version.run for version in found.values())
+        doubtful = [one for one, version in found.items() if version.run in under_way]
+        found = {one: version for one, version in found.items() if version.run not in under_way}
+        return found | self._whole()._written_named(doubtful) if doubtful else found
 
     def _written_after(self, versions: Collection[Version]) -> dict[Version, Version]:
         asked = list(versions)
@@ -257,7 +278,76 @@ class Versions:
             one, other = asked[place], _of_row(row)  # type: ignore[call-overload]
             if other.order > one.order and (one not in found or other.order < found[one].order):
                 found[one] = other
-        return found
+        found, doubtful = self._joined(found)
+        return found | self._whole()._written_after(doubtful) if doubtful else found
+
+    # --- what a row does not say: a dataset under several names, a run that told more after the moment ---------------
+
+    def _with_several_names(self, datasets: Iterable[int]) -> set[int]:
+        """Those of the datasets that have more names than one: most stores have none."""
+        if self._has_aliases is None:
+            sql = "SELECT 1 FROM dataset_alias LIMIT 1"
+            self._has_aliases = self.connection.exec_driver_sql(sql).first() is not None
+        if not self._has_aliases:
+            return set()
+        wanted = set(datasets)
+        new = [(one,) for one in wanted - self._is_several.keys()]
+        sql = "SELECT DISTINCT k.a FROM {k} {x} dataset AS s ON s.canonical_id = k.a AND s.id <> k.a"
+        self._is_several |= dict.fromkeys((one for (one,) in new), False)
+        self._is_several |= dict.fromkeys((one for (one,) in ask(self.connection, sql, new)), True)
+        return {one for one in wanted if self._is_several[one]}
+
+    def _joined(self, found: dict[K, Version]) -> tuple[dict[K, Version], list[K]]:
+        """Versions of single rows as their runs had told them; and the keys of those that were there before that row.
+
+        Without the latter the answer stands: a version's first row is where it has its place among the others.
+        """
+        several = self._with_several_names(one.canonical for one in found.values())
+        under_way = self._under_way(one.run for one in found.values())
+        if not several and not under_way:
+            return found, []
+        rows = {key: one for key, one in found.items() if one.canonical in several or one.run in under_way}
+        made = self._made_by({one.run for one in rows.values()})
+        joined = {key: made[one.run, one.canonical] for key, one in rows.items()}
+        doubtful = [key for key, one in joined.items() if one.at_us != rows[key].at_us]
+        found = found | joined
+        return {key: one for key, one in found.items() if key not in doubtful}, doubtful
+
+    def _under_way(self, runs: Iterable[int]) -> set[int]:
+        """Those of the runs that told more after the moment: their rows may say what was not told yet."""
+        if self.moment.as_of_us == EVER:
+            return set()
+        sql = "SELECT r.id FROM {k} {x} run AS r ON r.id = k.a AND r.updated_us > ?"
+        return {run for (run,) in self._ask(sql, [(run,) for run in set(runs)])}
+
+    def _joined_named(self, wanted: Sequence[tuple[Limit, str, str]]) -> dict[tuple[Limit, str, str], Version]:
+        """``_written_named`` of datasets with several names: looks at every version that was ever named so."""
+        alike: dict[tuple[Limit, str, str], set[Version]] = defaultdict(set)
+        for by, place_of in ((BY_VERSION, 5), (BY_CHECKSUM, 6)):
+            asked = [one for one in wanted if one[1] == by]
+            keyed = [(n, limit.canonical, keys.text_key(text)) for n, (limit, _, text) in enumerate(asked)]
+            sql = _written("k.b", f"w.{by}_key = k.c AND w.written_us <= ? AND {self._listed('w')}")
+            rows = [(asked[place], _of_row(row)) for place, *row in self._ask(sql, keyed)]
+            made = self._made_by({version.run for _, version in rows})
+            for one, row in rows:
+                version = made[row.run, row.canonical]
+                if version[place_of] == one[2] and version.run != one[0].not_run:
+                    alike[one].add(version)
+        return {
+            one: _newest_or_first(sorted(versions, key=lambda version: version.order), one[0].at_us)
+            for one, versions in alike.items()
+        }
+
+    def _made_by(self, runs: Collection[int]) -> dict[tuple[int, int], Version]:
+        """What each run wrote of each dataset."""
+        made = [version_of(run, use) for run in self.runs(runs).values() for use in run.outputs]
+        return {(one.run, one.canonical): one for one in made if one is not None}
+
+    def _whole(self) -> KnownVersions:
+        """The same versions, each dataset's read whole."""
+        whole = KnownVersions(self.connection, self.moment)
+        whole._runs = self._runs
+        return whole
 
     # --- what DatasetEvents told -------------------------------------------------------------------------------------
 
@@ -296,7 +386,7 @@ class KnownVersions(Versions):
 
     def _written(self, canonical: int) -> list[Version]:
         if canonical not in self._written_of:
-            runs = {one.run for one in super()._every(canonical) if one.run}
+            runs = {one.run for one in self._rows(canonical)}
             made = [
                 version_of(run, use)
                 for run in self.runs(runs).values()

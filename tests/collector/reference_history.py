@@ -2,8 +2,9 @@
 
 The semantics are issue 6's. Where they are silent, these are the rules:
 
-- *Names.* A dataset that a run lists under several of its names has one version of that run; its UUID is made of the
-  least id among those names. A version written under an alias shows the dataset's canonical name.
+- *Names.* A dataset that a run lists under several of its names has one version of that run, and is read once; the
+  version's UUID is made of the least id among those names. A version written under an alias shows the dataset's
+  canonical name.
 - *Naming a version.* Producer's version, then UUID, checksum (whole, its value, six characters or more of it), run id:
   the first of these that fits anything counts, and of several versions that fit, the newest. A dataset without a
   version at the moment is asked about as a node without one: what read it before anybody wrote it is its impact.
@@ -30,8 +31,10 @@ The semantics are issue 6's. Where they are silent, these are the rules:
   ``because`` are the other inputs whose newest version is stale; datasets that are stale only because of each other
   are not. ``since`` of a dataset is the earliest of its causes and of what it is stale because of.
 - *Diff.* A node is there at a moment when an event by then mentions it; a start that is not there has an empty graph.
-  ``version`` changes with the identity of the newest version, ``schema`` is by the newest schema facet under any name
-  (a column is changed when its type is), ``code`` is the newest version's, and a job's by the newest facets of the job.
+  ``version`` changes with the identity of the newest version, and ``checksum`` with it where either has one; ``code``
+  is the newest version's. ``schema`` (a column is changed when its type is) and a job's ``code`` are what the newest
+  teller says, of those that say anything: a run, by when it is known *today* to have begun, a JobEvent or a
+  DatasetEvent by its time. Of one run the newest schema facet counts, on either side and under any name.
 - *Reproducible.* The inputs that flowed into the output count, by the best evidence. An input's checksum is the one
   that the run names, else that of the version read. Outputs of no input (a load from outside), of an input of unknown
   checksum or of unknown code version are not compared.
@@ -197,6 +200,10 @@ class History:
             unique.setdefault(one.hash, one)  # the same body again says nothing new
         self.events = list(unique.values())
         self.names = Names(self.events)  # as they are known today, whatever the moment
+        self.begun: dict[bytes, int] = {}  # when each run began, as is known today
+        for one in self.events:
+            if one.kind == "run":
+                self.begun[one.key] = min(one.time_us, self.begun.get(one.key, one.time_us))
 
     def at(self, as_of: int | None = None, known_at: int | None = None) -> Moment:
         """As if only events of that time or before had happened, and only those received by then had arrived."""
@@ -205,7 +212,7 @@ class History:
             for one in self.events
             if (as_of is None or one.time_us <= as_of) and (known_at is None or one.received_us <= known_at)
         ]
-        return Moment(events, self.names)
+        return Moment(events, self.names, self.begun)
 
     def diff(self, start: Node, before: Moment, after: Moment, granularity: str = "all", depth: int = 20) -> Diff:
         """What changed around ``start``, upstream and downstream, between two moments."""
@@ -225,11 +232,12 @@ class History:
 
 
 class Moment:
-    """What some events say, under ``names``."""
+    """What some events say, under ``names``, of runs that began at the times ``begun``."""
 
-    def __init__(self, events: list[Arrived], names: Names) -> None:
+    def __init__(self, events: list[Arrived], names: Names, begun: dict[bytes, int]) -> None:
         self.events = events
         self.names = names
+        self.begun = begun
         self.runs: dict[bytes, list[Arrived]] = defaultdict(list)
         for arrived in events:
             if arrived.kind == "run":
@@ -507,21 +515,38 @@ class Moment:
         """Version, schema and code of a node: ``version`` as (uuid, what its producer calls it)."""
         kind, name = node
         if kind == "j":
-            of_job = [event for event in self.events if event.kind != "dataset" and event.job == name]
-            return {"code": _code_of_job(of_job)}
+            codes = [
+                _code_of_job([e for e in events if e.kind != "dataset" and e.job == name]) for events in self._tellers
+            ]
+            code = next((code for code in codes if code is not None), None)
+            return {"code": code, "evidence": "inferred" if code else None}
         newest = self.newest(name)
-        said = [
-            (event.time_us, facets_of(one))
-            for event in self.events
-            for one in event.datasets()
-            if self.names.of(one) == name
-        ]
-        columns = (newest_facet(said, "schema") or {}).get("fields") or ()
         return {
             "version": (newest.uuid, newest.version) if newest else None,
-            "schema": {column["name"]: column.get("type") for column in columns},
+            "checksum": newest.checksum if newest else None,
+            "schema": {column["name"]: column.get("type") for column in self._columns(name)},
             "code": newest.code if newest else None,
+            "evidence": newest.code_evidence if newest else None,
         }
+
+    def _columns(self, dataset: Name) -> list[JSON]:
+        for events in self._tellers:
+            said = [
+                (event.time_us, facets_of(one))
+                for event in events
+                for one in event.datasets()
+                if self.names.of(one) == dataset and "schema" in facets_of(one)
+            ]
+            if said:
+                return (newest_facet(said, "schema") or {}).get("fields") or []
+        return []
+
+    @cached_property
+    def _tellers(self) -> list[list[Arrived]]:
+        """The events of each run, and each event without a run by itself: the newest first."""
+        tellers = [((self.begun[key], key), events) for key, events in self.runs.items()]
+        tellers += [((one.time_us, one.hash), [one]) for one in self.events if one.kind != "run"]
+        return [events for _, events in sorted(tellers, key=lambda teller: teller[0], reverse=True)]
 
     # --- reproducibility ---------------------------------------------------------------------------------------------
 
@@ -629,8 +654,11 @@ def _changes(before: JSON, after: JSON) -> JSON:
     found: JSON = {}
     if _uuid(before) != _uuid(after):
         found["version"] = {"from": before["version"], "to": after["version"]}
+        if before["checksum"] is not None or after["checksum"] is not None:
+            found["checksum"] = {"from": before["checksum"], "to": after["checksum"]}
     if before["code"] != after["code"]:
-        found["code"] = {"from": before["code"], "to": after["code"]}
+        evidence = after["evidence"] or before["evidence"]
+        found["code"] = {"from": before["code"], "to": after["code"], "evidence": evidence}
     old, new = before.get("schema", {}), after.get("schema", {})
     if old != new:
         both = old.keys() & new.keys()

@@ -249,6 +249,29 @@ def test_a_declared_job_is_read_too(client: FlaskClient) -> None:
     assert derived(client) == WHO
 
 
+@pytest.mark.parametrize("granularity", ["all", "dataset"])
+def test_between_datasets_and_jobs_an_edge_is_what_was_declared_never_derived(
+    client: FlaskClient, granularity: str
+) -> None:
+    store(client, job(SUM))
+    node = "dataset:data:shop.public.revenue"
+    answer = get(client, f"{LINEAGE}/upstream", nodeId=node, granularity=granularity)
+    assert {edge["evidence"] for edge in answer["edges"]} == {"declared"}
+    narrowed = get(client, f"{LINEAGE}/upstream", nodeId=node, granularity=granularity, evidence="column")
+    assert narrowed["edges"] == []
+    between_columns = get(client, f"{LINEAGE}/upstream", nodeId=node, granularity="column", evidence="column")
+    assert {edge["evidence"] for edge in between_columns["edges"]} == {"derived"}
+
+
+def test_edge_between_a_dataset_and_a_job_of_several_outputs_is_no_guess(client: FlaskClient) -> None:
+    store(client, job(SUM, outputs=(REVENUE, "other")))
+    node = "dataset:data:other"
+    mixed = get(client, f"{LINEAGE}/upstream", nodeId=node, granularity="all")["edges"]
+    flows = get(client, f"{LINEAGE}/upstream", nodeId=node, granularity="dataset")["edges"]
+    assert {edge["evidence"] for edge in mixed} == {"declared"}
+    assert {edge["evidence"] for edge in flows} == {"inferred"}
+
+
 def test_column_lineage_in_marquez_shape_says_that_it_is_derived(client: FlaskClient) -> None:
     store(client, job(SUM))
     for node in ("dataset:data:shop.public.revenue", "job:jobs:load", "datasetField:data:shop.public.revenue:total"):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from dataclasses import replace
 from time import time_ns
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
 from prov.model import ProvDocument
 
 from collector.api.store import EXTENSION
-from collector.keys import isoformat
+from collector.keys import dataset_id, isoformat
+from collector.versions import version_uuid
 from tests.collector.answers import get, get_text
-from tests.collector.events import JSON, dataset, dataset_event, facet, raw, run_event, schema
+from tests.collector.events import JSON, columns, dataset, dataset_event, facet, raw, run_event, schema
 from tests.mermaid_parser import parse_all
 
 API = "/api/v1"
@@ -233,6 +237,112 @@ def test_description_of_a_dataset_makes_nothing_stale(night: Night) -> None:
     assert states == {"report": False}
 
 
+@pytest.fixture
+def two_names(client: FlaskClient) -> Night:
+    """raw is known as table too; one run writes it under both names, in different events, and one reads it so."""
+    night = Night(client)
+    tie = {"symlinks": {"identifiers": [{"namespace": "data", "name": "table", "type": "TABLE"}]}}
+    by_name = made("table", "aaaaaaaa", "c1", "id")
+    by_path = dataset("raw", **tie)
+    night.run(0, "load", (), by_path, by_name)
+    night.run(2, "clean", (made("raw", "aaaaaaaa"), "table"), made("orders", "bbbbbbbb"))
+    night.send(run_event("RUNNING", at(10), run=9, job="load", outputs=(by_path,)))
+    night.send(run_event("COMPLETE", at(12), run=9, job="load", outputs=(made("table", "aaaaaaaa"),)))
+    night.run(20, "clean", ("table", "raw"), made("orders", "cccccccc"))
+    return night
+
+
+def test_run_that_writes_one_dataset_under_two_names_makes_one_version_of_it(two_names: Night) -> None:
+    for name in ("raw", "table"):
+        versions = two_names.ask(f"/namespaces/data/datasets/{name}/versions")
+        assert (versions["totalCount"], len(versions["versions"])) == (2, 2)
+        newest, first = versions["versions"]
+        assert (newest["createdAt"], [column["name"] for column in first["fields"]]) == (at(10), ["id"])
+        assert two_names.ask(f"/namespaces/data/datasets/{name}")["currentVersion"] == newest["version"]
+        (one,) = two_names.ask("/provenance", nodeId=f"dataset:data:{name}")["versions"]
+        assert (one["uuid"], one["createdAt"], one["checksum"]) == (newest["version"], at(10), "sha256:aaaaaaaa")
+        (one,) = two_names.ask("/provenance", nodeId=f"dataset:data:{name}", asOf=at(5))["versions"]
+        assert (one["uuid"], one["checksum"]) == (first["version"], "sha256:aaaaaaaa")
+        shown = two_names.ask(f"/namespaces/data/datasets/{name}/versions/{first['version']}")
+        assert shown["version"] == first["version"]
+        (output,) = shown["createdByRun"]["outputDatasetVersions"]
+        assert output["datasetVersionId"]["version"] == first["version"]
+    (noop,) = two_names.ask("/reproducibility")["noops"]
+    assert noop["versions"] == [first["version"], newest["version"]]
+
+
+def test_columns_of_a_version_are_told_under_any_of_its_names(client: FlaskClient) -> None:
+    night = Night(client)
+    tie = {"symlinks": {"identifiers": [{"namespace": "data", "name": "raw", "type": "TABLE"}]}}
+    night.run(0, "name", (dataset("table", **tie),))
+    night.run(2, "load", (), dataset("raw", columnLineage=columns(id=[("source", "id")])))
+    for name in ("raw", "table"):
+        (version,) = night.ask(f"/namespaces/data/datasets/{name}/versions")["versions"]
+        found = night.ask("/column-lineage", nodeId=f"dataset:data:{name}#{version['version']}")["graph"]
+        made_of = {node["data"]["dataset"]: [one["dataset"] for one in node["data"]["inputFields"]] for node in found}
+        assert made_of["table"] == ["source"]
+
+
+def test_each_name_of_a_version_of_two_finds_the_one(two_names: Night) -> None:
+    newest = two_names.ask("/namespaces/data/datasets/raw/versions")["versions"][0]
+    run_key = UUID(newest["createdByRun"]["id"]).bytes
+    for name in ("raw", "table"):
+        uuid = version_uuid(dataset_id("data", name), run_key)
+        assert two_names.ask(f"/namespaces/data/datasets/raw/versions/{uuid}") == newest
+        found = two_names.ask("/provenance", nodeId=f"dataset:data:raw#{uuid}")
+        assert found["versions"][0]["uuid"] == newest["version"]
+
+
+def test_run_that_reads_one_dataset_under_two_names_read_it_once(two_names: Night) -> None:
+    newest, first = two_names.ask("/namespaces/data/datasets/raw/versions")["versions"]
+    made_of = two_names.ask("/provenance", nodeId="dataset:data:orders#bbbbbbbb")
+    assert [(step["origin"].partition("#")[2], step["versionEvidence"]) for step in made_of["steps"]] == [
+        (first["version"], "exact")
+    ]
+    run = two_names.ask(f"/jobs/runs/{made_of['versions'][0]['runId']}")
+    assert [one["datasetVersionId"]["version"] for one in run["inputDatasetVersions"]] == [first["version"]]
+    (step,) = two_names.ask("/impact", nodeId=f"dataset:data:raw#{newest['version']}")["steps"]
+    assert step["versionEvidence"] == "inferred"
+
+
+def test_version_tells_at_a_moment_what_its_run_had_told_by_then(client: FlaskClient) -> None:
+    night = Night(client)
+    for run, (minute, job, inputs, output) in enumerate(
+        ((0, "load", (), "raw"), (2, "clean", ("raw",), "orders"), (4, "render", ("orders",), "report")), 1
+    ):
+        night.send(run_event("RUNNING", at(minute), run=run, job=job, inputs=inputs, outputs=(output,)))
+        night.send(run_event("COMPLETE", at(9), run=run, job=job, outputs=(made(output, f"{output}{output}"),)))
+    for moment, checksums in (
+        (at(5), {None}),
+        (at(9), {"sha256:rawraw", "sha256:ordersorders", "sha256:reportreport"}),
+    ):
+        for way, node in (("provenance", "report"), ("impact", "raw")):
+            found = night.ask(f"/{way}", nodeId=f"dataset:data:{node}", asOf=moment)
+            assert set(names(found["versions"])) == {"raw", "orders", "report"}
+            assert {one["checksum"] for one in found["versions"]} == checksums
+    assert client.get(f"{API}/impact?nodeId=dataset:data:raw%23sha256:rawraw&asOf={at(5)}").status_code == 404
+
+
+def test_dataset_is_known_since_any_of_its_names_is(client: FlaskClient) -> None:
+    night = Night(client)
+    tie = {"symlinks": {"identifiers": [{"namespace": "data", "name": "table", "type": "TABLE"}]}}
+    night.run(0, "clean", ("table",), made("orders", "aaaaaaaa"))
+    night.run(9, "clean", (dataset("raw", **tie),), made("orders", "bbbbbbbb"))
+    for name in ("raw", "table"):
+        for path in ("/provenance", "/impact", "/lineage/downstream"):
+            assert night.ask(path, nodeId=f"dataset:data:{name}", asOf=at(2))["nodeId"] == "dataset:data:raw"
+
+
+def test_description_supersedes_no_other_where_a_version_of_the_data_is_known(client: FlaskClient) -> None:
+    night = Night(client)
+    night.send(dataset_event(dataset("raw", version={"datasetVersion": "v1"}), at(0)))
+    for minute in (1, 2):
+        night.send(dataset_event(dataset("raw", documentation={"description": f"{minute}"}), at(minute)))
+    versions = night.ask("/namespaces/data/datasets/raw/versions")["versions"]
+    found = [night.ask("/provenance", nodeId=f"dataset:data:raw#{one['version']}")["versions"][0] for one in versions]
+    assert [(one["createdAt"], one["supersededAt"]) for one in found] == [(at(2), None), (at(1), None), (at(0), None)]
+
+
 def test_what_an_older_run_stated_holds_in_the_past_though_a_newer_one_did_nothing(client: FlaskClient) -> None:
     origin = {"type": "DATASET", "namespace": "data", "name": "b"}
     stated = facet(entries=[{"type": "DATASET", "namespace": "data", "name": "a", "inputs": [origin]}])
@@ -243,6 +353,47 @@ def test_what_an_older_run_stated_holds_in_the_past_though_a_newer_one_did_nothi
     for clock in ({}, {"asOf": at(5)}, {"knownAt": "2040-01-01T00:00:00Z"}):
         found = get(client, f"{API}/lineage/downstream", nodeId="dataset:data:b", granularity="dataset", **clock)
         assert names(found["nodes"]) == ["b", "a"]
+
+
+def changes_between(night: Night, node: str, marks: list[str], clock: str) -> list[JSON]:
+    """What changed of the node from each of the moments to the next."""
+    found = []
+    for before, after in itertools.pairwise(marks):
+        answer = night.ask("/lineage/diff", nodeId=node, clock=clock, **{"from": before, "to": after})
+        changed = {one["id"]: one for one in answer["nodes"]["changed"]}.get(node, {})
+        found.append({kind: change for kind, change in changed.items() if kind in ("schema", "code")})
+    return found
+
+
+@pytest.mark.parametrize("clock", ["happened", "known"])
+def test_what_an_older_run_told_holds_until_a_newer_one_tells_another(client: FlaskClient, clock: str) -> None:
+    night = Night(client)
+    marks = []
+    for minute, told, query in ((0, ("id", "price"), 1), (2, (), None), (4, ("id",), 2)):
+        sql = {} if query is None else {"sql": facet(query=f"select {query}")}
+        night.run(minute, "clean", ("raw",), made("orders", f"{minute:08}", "c1", *told), job_facets=sql)
+        marks.append(at(minute + 1) if clock == "happened" else isoformat(time_ns() // 1_000))
+        time.sleep(0.002)
+    nothing, removed = changes_between(night, "dataset:data:orders", marks, clock)
+    assert (nothing, removed["schema"]) == ({}, {"added": [], "removed": ["price"], "changed": []})
+    nothing, other = changes_between(night, "job:jobs:clean", marks, clock)
+    assert (nothing, other["code"]["from"][:4], other["code"]["to"][:4]) == ({}, "sql:", "sql:")
+
+
+def test_schema_of_a_source_is_what_its_newest_reader_tells(client: FlaskClient) -> None:
+    night = Night(client)
+    for minute, job, column in ((0, "one", "price"), (2, "other", "total"), (4, "one", "total")):
+        night.run(minute, job, (dataset("raw", schema=schema("id", column)),), "orders")
+    first, then = changes_between(night, "dataset:data:raw", [at(1), at(3), at(5)], "happened")
+    assert (first["schema"]["added"], first["schema"]["removed"], then) == (["total"], ["price"], {})
+
+
+def test_same_sql_from_a_newer_producer_is_no_new_code(client: FlaskClient) -> None:
+    night = Night(client)
+    for minute in (0, 2):
+        sql = {**facet(query="select 1"), "_producer": f"https://example.com/{minute}"}
+        night.run(minute, "clean", ("raw",), "orders", job_facets={"sql": sql})
+    assert changes_between(night, "job:jobs:clean", [at(1), at(3)], "happened") == [{}]
 
 
 @pytest.mark.parametrize(

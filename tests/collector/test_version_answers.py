@@ -329,48 +329,56 @@ def named_dataset(name: Name) -> str:
     return node_id(("d", name))
 
 
-@compared(120)
+@compared(200)
 @given(arrival=arrivals(), data=st.data())
 def test_diff(shared: FlaskClient, arrival: Arrival, data: st.DataObject) -> None:
     history = arrival.history
     seconds = st.integers(0, 11).map(lambda second: BEGIN_US + second * SECOND)
     batches = st.integers(0, len(arrival.batches) - 1).map(lambda batch: RECEIVED_US + batch * SECOND)
-    before_us, after_us = sorted([data.draw(seconds), data.draw(seconds)])
-    known_at = data.draw(st.one_of(st.none(), st.none(), batches))
-    before, after = history.at(before_us, known_at), history.at(after_us, known_at)
-    starts: list[Node] = [("d", name) for name in sorted(before.graph.datasets & after.graph.datasets)]
+    clock = data.draw(st.sampled_from(["happened", "known"]))
+    moving, still = (seconds, batches) if clock == "happened" else (batches, seconds)
+    ends = sorted([data.draw(moving), data.draw(moving)])
+    held = data.draw(st.one_of(st.none(), st.none(), still))
+    before, after = (history.at(*((end, held) if clock == "happened" else (held, end))) for end in ends)
+    starts: list[Node] = [("d", name) for name in sorted(before.graph.datasets | after.graph.datasets)]
+    starts += [("j", name) for name in sorted(before.graph.jobs | after.graph.jobs)]
     assume(starts)
     start = data.draw(st.sampled_from(starts))
     store(shared, arrival)
+    query: dict[str, Any] = {"nodeId": node_id(start), "clock": clock}
+    query |= {"from": isoformat(ends[0]), "to": isoformat(ends[1])}
+    if held is not None:
+        query["knownAt" if clock == "happened" else "asOf"] = isoformat(held)
     codes = Codes()
-    for granularity in ("all", "dataset"):
-        query: dict[str, Any] = {"nodeId": node_id(start), "granularity": granularity}
-        query |= {"from": isoformat(before_us), "to": isoformat(after_us)}
-        if known_at is not None:
-            query["knownAt"] = isoformat(known_at)
-        answer = get(shared, "/api/v1/lineage/diff", **query)
+    for granularity in ("all", "dataset") if start[0] == "d" else ("all",):
+        answer = get(shared, "/api/v1/lineage/diff", granularity=granularity, **query)
         expected = history.diff(start, before, after, granularity)
         nodes, edges = answer["nodes"], answer["edges"]
         assert (sorted(nodes["added"]), sorted(nodes["removed"])) == (sorted(expected.added), sorted(expected.removed))
         for answered, wanted in (("added", expected.edges_added), ("removed", expected.edges_removed)):
             assert sorted((one["origin"], one["destination"]) for one in edges[answered]) == sorted(wanted)
-        # schemas and jobs' code are told by what is kept of facets, the newest of each: see test_history_api
-        changed = {one["id"]: one for one in nodes["changed"] if "version" in one or one["id"].startswith("dataset:")}
+        changed = {one["id"]: one for one in nodes["changed"]}
+        assert changed.keys() == expected.changed.keys()
+        assert len(changed) == len(nodes["changed"])
         for one, changes in expected.changed.items():
-            if "version" in changes or ("code" in changes and not one.startswith("job:")):
-                assert_changes(changed[one], changes, codes.same)
-        assert len({one["id"] for one in nodes["changed"]}) == len(nodes["changed"])
+            assert_changes(changed[one], changes, codes.same)
 
 
 def assert_changes(answered: JSON, expected: JSON, same_code: Callable[[str | None, str | None], bool]) -> None:
     """The same kinds of change, and the same values: a version by its UUID or by what its producer calls it."""
-    shown = {kind: answered[kind] for kind in ("version", "code") if answered.get(kind)}
-    assert shown.keys() == expected.keys() - {"schema"}, (answered, expected)
+    assert answered.keys() - {"id"} == expected.keys(), (answered, expected)
+    assert answered.get("checksum") == expected.get("checksum")
     for end in ("from", "to"):
         if "version" in expected:
-            assert shown["version"][end] in (expected["version"][end] or (None,))
+            assert answered["version"][end] in (expected["version"][end] or (None,))
         if "code" in expected:
-            assert same_code(shown["code"][end], expected["code"][end])
+            assert same_code(answered["code"][end], expected["code"][end])
+    if "code" in expected:
+        assert answered["code"]["evidence"] == expected["code"]["evidence"]
+    if "schema" in expected:
+        shown, wanted = answered["schema"], expected["schema"]
+        assert (set(shown["added"]), set(shown["removed"])) == (wanted["added"], wanted["removed"])
+        assert {one["column"] for one in shown["changed"]} == wanted["changed"]
 
 
 # --- reproducibility -------------------------------------------------------------------------------------------------

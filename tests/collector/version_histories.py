@@ -75,12 +75,18 @@ _said_of_output = st.fixed_dictionaries(
         "version": _few.map(lambda number: _version(number)["version"]),
         "headwater_checksum": _few.map(lambda number: _checksum(number)["headwater_checksum"]),
         "headwater_assetVersion": st.integers(0, 1).map(lambda number: _asset(number)["headwater_assetVersion"]),
-        "schema": st.lists(
-            st.builds(lambda name, kind: {"name": name, "type": kind}, st.sampled_from("xyz"), st.sampled_from("st")),
-            max_size=2,
-            unique_by=lambda column: column["name"],
-        ).map(lambda found: facet(fields=found)),
     },
+)
+_columns = st.lists(
+    st.builds(lambda name, kind: {"name": name, "type": kind}, st.sampled_from("xyz"), st.sampled_from("st")),
+    max_size=2,
+    unique_by=lambda column: column["name"],
+)
+_schema: st.SearchStrategy[JSON] = st.one_of(
+    *[st.just({})] * 5,  # most that list a dataset tell no schema
+    _columns.map(lambda found: {"schema": facet(fields=found)}),
+    _columns.map(lambda found: {"schema": facet(fields=found)}),
+    st.just({"schema": facet(_deleted=True)}),
 )
 _flow_of_output: st.SearchStrategy[JSON] = st.one_of(
     st.just({}),
@@ -99,7 +105,11 @@ _said_of_input = st.one_of(
 _said_of_job = st.one_of(
     st.just({}),
     st.just({}),
-    _few.map(lambda number: {"sql": facet(query=f"select {number}")}),
+    st.tuples(_few, st.sampled_from(["a", "b"])).map(
+        lambda said: {"sql": facet(query=f"select {said[0]}", dialect=said[1])}
+    ),
+    st.just({"sql": facet(_deleted=True)}),
+    st.just({"sourceCodeLocation": facet(type="git", url="https://example.com")}),
     _few.map(lambda number: {"sourceCode": facet(language="python", sourceCode=f"code {number}")}),
     _few.map(lambda number: {"sourceCodeLocation": facet(type="git", url="https://example.com", version=f"g{number}")}),
     st.builds(
@@ -153,7 +163,7 @@ def _run(
         times = [draw(seconds) for _ in kinds]
     where = draw(st.sampled_from(["first", "last", "all"]))
     said_of_job = draw(_said_of_job)
-    # what a run says of one dataset's version it says all along; a moment in between would know no other
+    # what a run says of one dataset's version it says once or all along, and never otherwise
     said = {
         name: [draw(_said_of_output), *([_checksum(draw(st.integers(0, 1)))] if steady else [])] for name in outputs
     }
@@ -161,14 +171,26 @@ def _run(
     events = []
     for at, (kind, second) in enumerate(zip(kinds, times, strict=True)):
         lists = where == "all" or at == (0 if where == "first" else len(kinds) - 1)
-        told = {name: [*said[name], draw(_flow_of_output), *always] for name in outputs} if lists else {}
+        told = (
+            {
+                name: [
+                    *draw(st.sampled_from([said[name], said[name], []])),
+                    draw(_flow_of_output),
+                    draw(_schema),
+                    *always,
+                ]
+                for name in outputs
+            }
+            if lists
+            else {}
+        )
         events.append(
             run_event(
                 kind,
                 moment(second),
                 run=_run_id(number),
                 job=job,
-                inputs=tuple(_dataset(name, said_of_inputs[name]) for name in inputs),
+                inputs=tuple(_dataset(name, said_of_inputs[name], draw(_schema)) for name in inputs),
                 outputs=tuple(_dataset(name, *facets) for name, facets in told.items()),
                 job_facets=said_of_job if draw(st.booleans()) else draw(_said_of_job),
             )
@@ -185,14 +207,14 @@ def _run_id(number: int) -> str:
 def _static(draw: st.DrawFn, names: tuple[str, ...]) -> JSON:
     """A DatasetEvent or a JobEvent."""
     if draw(st.booleans()):
-        facets = [draw(_said_of_output), draw(_flow_of_output)]
+        facets = [draw(_said_of_output), draw(_flow_of_output), draw(_schema)]
         return dataset_event(_dataset(draw(st.sampled_from(names)), *facets), moment(draw(seconds)))
     listed = [draw(st.lists(st.sampled_from(names), max_size=2, unique=True)) for _ in range(2)]
     return job_event(
         moment(draw(seconds)),
         job=draw(st.sampled_from(JOBS)),
-        inputs=tuple(_dataset(name) for name in listed[0]),
-        outputs=tuple(_dataset(name, draw(_flow_of_output)) for name in listed[1]),
+        inputs=tuple(_dataset(name, draw(_schema)) for name in listed[0]),
+        outputs=tuple(_dataset(name, draw(_flow_of_output), draw(_schema)) for name in listed[1]),
         job_facets=draw(_said_of_job),
     )
 
@@ -204,21 +226,26 @@ def _tie(draw: st.DrawFn, events: list[JSON]) -> None:
     if not listed:
         return
     one = draw(st.sampled_from(listed))
-    # two names of one dataset on one side of a run would be two versions: nobody does that, and no rule is needed
-    sides: dict[tuple[str, str], set[str]] = {}
-    for event in events:
-        for side in ("inputs", "outputs"):
-            if "run" in event:
-                named = sides.setdefault((event["run"]["runId"], side), set())
-                named.update(dataset["name"] for dataset in event[side])
-    free = [name for name in NAMES if not any({name, one["name"]} <= named for named in sides.values())]
-    if not free:
-        return
-    other = {"namespace": "data", "name": draw(st.sampled_from(free))}
+    other = {"namespace": "data", "name": draw(st.sampled_from([name for name in NAMES if name != one["name"]]))}
+    if draw(st.booleans()):
+        _list_both(draw, events, one["name"], other["name"])
     if draw(st.booleans()):
         one["facets"]["symlinks"] = facet(identifiers=[{**other, "type": "TABLE"}])
     else:
         one["facets"]["lifecycleStateChange"] = facet(lifecycleStateChange="RENAME", previousIdentifier=other)
+
+
+def _list_both(draw: st.DrawFn, events: list[JSON], name: str, other: str) -> None:
+    """Let runs that list a dataset list it under its other name too, in some of their events."""
+    said: dict[tuple[str, str], JSON] = {}
+    for event in [event for event in events if "run" in event]:
+        for side, facets in (("inputs", _said_of_input), ("outputs", _said_of_output)):
+            listed = {dataset["name"] for dataset in event[side]}
+            if (name in listed) != (other in listed) and draw(st.booleans()):
+                key = (event["run"]["runId"], side)
+                said.setdefault(key, draw(facets))
+                more = {} if side == "inputs" else draw(_flow_of_output)
+                event[side].append(_dataset(other if name in listed else name, said[key], more))
 
 
 @st.composite
