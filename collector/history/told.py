@@ -20,6 +20,7 @@ from collector.history.uses import CODE, Body, Run, events_of_runs, events_of_th
 from collector.packing import unpack_facets
 from collector.store.engines import keep_to_indexes
 from collector.store.keyed import Row, ask
+from collector.tables import INPUT, OUTPUT
 
 Columns = dict[str, str | None]  # types by column
 T = TypeVar("T")
@@ -162,7 +163,16 @@ class _Search(Generic[T]):
             self._found[thing] = told
 
     def run(self, places: list[_Place]) -> dict[int, _Told[T]]:
-        """The newest word on each thing."""
+        """The newest word on each thing.
+
+        Those who write it are asked first: most datasets are told of by these, and then only what readers told later
+        is looked for.
+        """
+        for direction in (OUTPUT, INPUT):
+            self._look([place for place in places if place.direction == direction])
+        return self._found
+
+    def _look(self, places: list[_Place]) -> None:
         below = dict.fromkeys(range(len(places)), 0)  # the run that was looked at last, by place
         top = {at: place.top_us for at, place in enumerate(places)}
         is_first = True
@@ -181,7 +191,6 @@ class _Search(Generic[T]):
                 else:
                     below[at], top[at] = run, created_us
             is_first = False
-        return self._found
 
     def _since(self, place: _Place) -> int:
         known = self._found.get(place.thing)
@@ -209,25 +218,27 @@ class _Search(Generic[T]):
     def _words(self, rows: Iterable[Row], places: list[_Place]) -> list[_Word]:
         """What each row's run had told by the moment: of one that was under way, by its events."""
         words: list[_Word] = []
-        under_way: dict[int, int] = {}
-        for at, run, _, _, updated_us, packed, last_id in rows:
+        under_way: dict[int, tuple[int, bytes]] = {}
+        for at, run, key, _, updated_us, packed, last_id in rows:
             if updated_us > self._moment.as_of_us or last_id > self._moment.known_id:
-                under_way[at] = run
+                under_way[at] = run, bytes(key)
             else:
                 words.append(_Word(at, unpack_facets(packed)))
-        for run in set(under_way.values()):
-            facts = Facts(events_of_runs(self._connection, [run], self._moment))
-            for at in [at for at, one in under_way.items() if one == run]:
-                words.append(_Word(at, _with_bodies(facts, _facets_at(facts, places[at]))))
+        if under_way:
+            runs = {run for run, _ in under_way.values()}
+            facts = Facts(events_of_runs(self._connection, runs, self._moment))
+            for at, (_, key) in under_way.items():
+                words.append(_Word(at, _with_bodies(facts, _facets_at(facts, key, places[at]))))
         return words
 
 
-def _facets_at(facts: Facts, place: _Place) -> FacetSet:
-    """What the events of one run tell in a place."""
+def _facets_at(facts: Facts, key: bytes, place: _Place) -> FacetSet:
+    """What the events of the run with this key tell in a place."""
     if not place.named:
-        return next((run.facets for run in facts.runs.values() if run.job_id == place.job), {})
-    side = (place.direction, place.named)
-    return next((uses[side].facets for uses in facts.uses.values() if side in uses), {})
+        run = facts.runs.get(key)
+        return run.facets if run is not None and run.job_id == place.job else {}
+    use = facts.uses.get(key, {}).get((place.direction, place.named))
+    return use.facets if use is not None else {}
 
 
 def _with_bodies(facts: Facts, facets: FacetSet) -> dict[str, tuple[int, int, Body]]:
