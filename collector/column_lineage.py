@@ -20,7 +20,7 @@ from collector.errors import NotFound
 from collector.facets import TableSchema, flat_columns
 from collector.flow import FlowWalk, columns_derived_of, columns_known, walk_columns
 from collector.history.uses import facet_bodies
-from collector.lookup import Found, find_node
+from collector.lookup import Found, find_node, names_of
 from collector.packing import unpack_facets
 from collector.tables import OUTPUT
 from collector.versions import version_key, version_uuid
@@ -159,7 +159,7 @@ def _at_version(connection: Connection, start: Found) -> tuple[dict[Column, list
         title = "Job version"
     else:
         title = "Dataset version"
-        names = connection.execute(select(d.c.id).where(d.c.canonical_id == start.id)).scalars().all()
+        names = names_of(connection, start.id)
         with suppress(ValueError):
             run_keys = [version_key(name, uuid.UUID(version).bytes) for name in names]
     runs = {run: bytes(key) for run, key in connection.execute(select(r.id, r.run_key).where(r.run_key.in_(run_keys)))}

@@ -24,6 +24,7 @@ from collector.facets import (
     aliases_of,
     checksum_of,
     code_version_of,
+    is_deleted,
     lifecycle_of,
     measures_of,
     nominal_time_of,
@@ -33,7 +34,7 @@ from collector.facets import (
 )
 from collector.registry import Registry
 from collector.statements import STATEMENT, named_in_statement
-from collector.tables import INPUT, METRICS, OUTPUT, STATISTICS
+from collector.tables import INPUT, METRICS, OUTPUT, STATISTICS, UNMEASURED
 from collector.versions import declared_version
 
 IO_PREFIX = "~"  # marks a facet of inputFacets or outputFacets among a dataset's own
@@ -230,8 +231,11 @@ class UseFacts(msgspec.Struct):
                 said = (
                     dataset.facets if own == name else {**(dataset.inputFacets or {}), **(dataset.outputFacets or {})}
                 )
-                self.measured = METRICS if own == "dataQualityMetrics" else STATISTICS
-                self.row_count, self.size, self.file_count = measures_of(said, own)
+                if said and is_deleted(said[own].raw):
+                    self.measured = UNMEASURED
+                else:
+                    self.measured = METRICS if own == "dataQualityMetrics" else STATISTICS
+                    self.row_count, self.size, self.file_count = measures_of(said, own)
                 return
 
 

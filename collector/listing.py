@@ -33,6 +33,7 @@ from collector.tables import UNLISTED
 from collector.walk import among
 
 Place = tuple[str, int]  # name and id: where in a listing something stands
+_MOST_PLACES = 1_000  # that are remembered of one listing
 
 
 def is_job_visible(job: FromClause, namespace: FromClause) -> ColumnElement[bool]:
@@ -145,10 +146,11 @@ def _number_of_datasets(among: Among) -> Any:
 
 
 def page_of_datasets(connection: Connection, namespace_id: int, limit: int, offset: int) -> tuple[list[int], int]:
-    """Canonical ids of a namespace's datasets by name, and how many there are: at most five statements.
+    """Canonical ids of a namespace's datasets by name, and how many there are: at most six statements.
 
     By the index of names alone, without the few that an index of their own finds to be left out; a deep page steps
-    over the names before it. The number is counted once in each state of the store.
+    over the names before it, unless the page before it was asked for in the same state of the store. They are counted
+    once in each state of the store.
     """
     if _hidden_us(connection, namespace_id) is not None:
         d, n = tables.dataset, tables.namespace
@@ -178,7 +180,7 @@ def page_of_datasets(connection: Connection, namespace_id: int, limit: int, offs
 def page_of_jobs(
     connection: Connection, namespace_id: int | None, states: Collection[str], limit: int, offset: int
 ) -> tuple[list[int], int]:
-    """Ids of the jobs by name, of one namespace or all, and how many there are: at most five statements.
+    """Ids of the jobs by name, of one namespace or all, and how many there are: at most six statements.
 
     Only those whose newest run is in one of ``states`` where given. By an index of names with these states alone; they
     are counted once in each state of the store.
@@ -218,6 +220,8 @@ def _placed_page(
     """The ids of a page. Where this page and the next begin is remembered in each state of the store, so that whoever
     turns the pages does not step over all that went before, each time."""
     places: dict[int, Place] = remembered(connection, ("places", listing), dict)
+    if len(places) > _MOST_PLACES:
+        places.clear()
     found = read(places.get(offset), limit + 1)
     if found:
         places[offset] = found[0]

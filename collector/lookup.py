@@ -66,6 +66,12 @@ def find_dataset(connection: Connection, namespace: str, name: str) -> int:
     return found[dataset_id]
 
 
+def names_of(connection: Connection, dataset: int) -> list[int]:
+    """The ids of every name of a dataset (canonical id)."""
+    d = tables.dataset.c
+    return list(connection.execute(select(d.id).where(d.canonical_id == dataset)).scalars())
+
+
 def find_datasets(connection: Connection, names: Collection[tuple[str, str]]) -> None:
     """Check that each (namespace, name) is a dataset: one statement. Raises NotFound for the first that is none."""
     ids = [keys.named_dataset(namespace, name).id for namespace, name in names]

@@ -77,7 +77,10 @@ def search(connection: Connection, query: SearchQuery) -> tuple[list[JSON], int]
         condition = terms.condition(len(terms.ranks))
     elif total <= FEW:
         # PostgreSQL plans for few things only where it is given them
-        condition = among(connection, _t.c.id, terms.hits(connection))
+        few = terms.few(connection, len(terms.ranks))
+        if few is None:
+            few = connection.execute(select(_t.c.id).where(terms.condition(len(terms.ranks)))).scalars().all()
+        condition = and_(among(connection, _t.c.id, few), terms.is_hit())
     else:
         condition = among(connection, _t.c.id, _in_order(connection, query, terms, aside)[offset : offset + limit])
         offset = 0
@@ -166,18 +169,12 @@ class _Terms:
         """The ids of all hits, by the index; None where it cannot be asked."""
         return self.match(*self._asked(len(self.ranks)))
 
-    def few(self, connection: Connection, rank: int) -> list[int] | None:
+    def few(self, connection: Connection, rank: int) -> Sequence[int] | None:
         """The ids of a rank's hits, or of any, and some that are none; None: they are many, or the index cannot be
         asked."""
         hits = self.match(*self._asked(rank), is_rough=True)
         found = connection.execute(hits.limit(FEW + 1)).scalars().all() if hits is not None else []
-        return list(found) if hits is not None and len(found) <= FEW else None
-
-    def hits(self, connection: Connection) -> list[int]:
-        """The ids of all hits."""
-        few = self.few(connection, len(self.ranks))
-        named = among(connection, _t.c.id, few) if few is not None else self.condition(len(self.ranks))
-        return list(connection.execute(select(_t.c.id).where(named, self.is_hit())).scalars())
+        return found if hits is not None and len(found) <= FEW else None
 
     def _asked(self, rank: int) -> tuple[str, list[str]]:
         """The column of a rank, or of any, and its phrases."""

@@ -7,7 +7,7 @@ prune moves it), a question has the same answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, func, literal_column, select
@@ -17,6 +17,7 @@ from collector.store.compiled import Among, statement
 
 MOST = 10_000  # answers that are remembered of one state
 
+_MISSING = object()
 T = TypeVar("T")
 
 
@@ -48,12 +49,12 @@ def remembered(connection: Connection, question: Hashable, ask: Callable[[], T])
     if found is None or found[0] != state:
         found = _remembered[connection.engine] = state, {}
     answers = found[1]
-    if question not in answers:
+    answer = answers.get(question, _MISSING)
+    if answer is _MISSING:
         if len(answers) >= MOST:
-            answers.clear()
-        answers[question] = ask()
-    answer: T = answers[question]
-    return answer
+            answers.clear()  # by another thread too, at any time
+        answer = answers[question] = ask()
+    return cast(T, answer)
 
 
 def forget(engine: Engine) -> None:

@@ -44,13 +44,13 @@ Bytes = LargeBinary
 
 INPUT, OUTPUT = 0, 1  # values of the ``direction`` columns
 STATED_DATASET, STATED_JOB, STATED_NOTHING = 0, 1, 2  # values of the kind columns of ``stated_edge``
-METRICS, STATISTICS = 1, 2  # values of the ``measured`` column of ``run_dataset``
+UNMEASURED, METRICS, STATISTICS = 0, 1, 2  # values of the ``measured`` column of ``run_dataset``
 NEEDS, TRIGGERS, TOLD_BY = 0, 1, 2  # values of the ``direction`` column of ``job_dependency``
 
 NOT_OF_RUNS = "kind <> 'run'"  # of events
 STARTED_LATE = "started_us > created_us"  # of runs
 FAILING = "NOT success"  # of assertions, by their newest result
-MEASURED_READING = "measured IS NOT NULL AND direction = 0"  # of rows of run_dataset
+MEASURED_READING = "measured > 0 AND direction = 0"  # of rows of run_dataset
 UNLISTED = "hidden_us IS NOT NULL OR canonical_id <> id OR lifecycle = 'DROP'"  # of datasets: may not be listed
 
 
@@ -210,7 +210,7 @@ run_dataset = Table(
     Column("version_key", BigInteger),  # hashes of ``version`` and ``checksum``, to find them by
     Column("checksum_key", BigInteger),
     # what ``outputStatistics`` or ``inputStatistics`` say of it, else ``dataQualityMetrics``
-    Column("measured", SmallInteger),  # STATISTICS or METRICS, whichever of these it was; None: neither came
+    Column("measured", SmallInteger),  # which of these it was; UNMEASURED: that was deleted; None: neither came
     Column("row_count", BigInteger),
     Column("size", BigInteger),  # bytes
     Column("file_count", BigInteger),

@@ -19,6 +19,7 @@ from collector.documents.runs import Use, full_run_documents, uses_of_runs
 from collector.facets import Lifecycle
 from collector.facts import IO_PREFIX, FacetSet
 from collector.keys import isoformat
+from collector.lookup import names_of
 from collector.packing import pack_facets, unpack_facets
 from collector.tables import OUTPUT
 from collector.versions import version_key, version_uuid
@@ -47,7 +48,7 @@ def dataset_versions(connection: Connection, dataset: int, limit: int, offset: i
 
     What nobody wrote has one, as it was read: Marquez's UI shows nothing of a dataset without a version.
     """
-    names = _names_of(connection, dataset)
+    names = names_of(connection, dataset)
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     at = func.min(u.written_us).label("at")  # a run may list it under several names, and writes one version
     written = (
@@ -88,7 +89,7 @@ def dataset_version(connection: Connection, dataset: int, text: str) -> JSON | N
         wanted = uuid.UUID(text).bytes
     except ValueError:
         return None
-    names = _names_of(connection, dataset)
+    names = names_of(connection, dataset)
     by_key = {one: version_key(one, wanted) for one in names}
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     query = (
@@ -191,12 +192,6 @@ def _schema_version(fields: list[JSON]) -> str | None:
         return None
     text = msgspec.json.encode([[field["name"], field["type"]] for field in fields])
     return str(uuid.UUID(bytes=keys.content_hash(text), version=5))
-
-
-def _names_of(connection: Connection, dataset: int) -> list[int]:
-    """The ids of every name of a dataset."""
-    d = tables.dataset.c
-    return list(connection.execute(select(d.id).where(d.canonical_id == dataset)).scalars())
 
 
 def _told_facets(connection: Connection, names: Iterable[int]) -> dict[tuple[int, bytes], bytes]:

@@ -67,7 +67,8 @@ class Flows:
 
     def _load(self, runs: Collection[Run]) -> None:
         columns = {use.columns for run in runs for use in run.outputs if use.columns is not None}
-        unknown = columns - self._origins.keys() - self._parsed.keys()
+        # not `columns - keys()`: that looks at every key, and there may be many
+        unknown = {one for one in columns if one not in self._origins and one not in self._parsed}
         statements = {body for run in runs for _, body in run.statements}
         ids = {body for body in unknown | statements if isinstance(body, int)} - self._raw.keys()
         self._raw |= facet_bodies(self._connection, ids)

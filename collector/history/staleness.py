@@ -87,7 +87,8 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
     """
     known: dict[int, State] = remembered(versions.connection, "staleness", dict) if versions.moment.is_now else {}
     flows = Flows(versions.connection)
-    level = versions.newest(set(datasets) - known.keys())
+    asked = list(datasets)
+    level = versions.newest(one for one in asked if one not in known)
     newest = dict(level)
     states: dict[int, State] = {}
     outdated: list[_Outdated] = []
@@ -101,7 +102,7 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
             if one.run in runs
             for use in sources[one.run, one.named].inputs
         ]
-        further = versions.newest({use.canonical for _, _, use in readings} - newest.keys())
+        further = versions.newest({use.canonical for _, _, use in readings if use.canonical not in newest})
         newest |= further
         doubtful = []
         for dataset, run, use in readings:
@@ -119,8 +120,8 @@ def states_of(versions: Versions, datasets: Iterable[int], limit: int) -> dict[i
     for one, at_us in zip(outdated, _changes(versions, outdated), strict=True):
         states[one.dataset].causes.append(Cause(one.newest.canonical, one.read, one.newest, at_us, one.evidence))
     _spread(states, known)
-    found_out = {**known, **states}
-    if not level and len(found_out) <= _MOST_REMEMBERED:  # each with all that is upstream of it
+    found_out = {one: states.get(one) or known[one] for one in asked if one in states or one in known}
+    if not level and len(known) + len(states) <= _MOST_REMEMBERED:  # each with all that is upstream of it
         known.update(states)
     return found_out
 

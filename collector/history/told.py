@@ -6,6 +6,7 @@ one run the newest facet counts, of those that were told by the moment.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -25,6 +26,7 @@ from collector.tables import INPUT, OUTPUT
 Columns = dict[str, str | None]  # types by column
 T = TypeVar("T")
 _SCHEMA = "schema"
+_MORE = 8  # times as many runs are looked at each time
 _CODE_OF_RUN = tuple(JOB_PREFIX + name for name in CODE)
 
 
@@ -39,9 +41,9 @@ class _Place(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """What one run told of a thing in one place."""
+    """What one run told of a thing in one place: a row of an answer, by its ``number``."""
 
-    place: int
+    number: int
     facets: Mapping[str, tuple[int, int, Body]]
 
 
@@ -109,7 +111,7 @@ def codes(connection: Connection, jobs: Collection[int], moment: Moment) -> dict
 
 
 def _told_without_run(
-    connection: Connection, things: Iterable[int], moment: Moment
+    connection: Connection, things: Collection[int], moment: Moment
 ) -> Iterable[tuple[int, bytes, Facts]]:
     """The time, the hash and the facts of each JobEvent and DatasetEvent about these that counts."""
     for event in events_of_things(connection, things, moment):
@@ -117,16 +119,16 @@ def _told_without_run(
 
 
 def _schemas_in(_: Connection, words: Iterable[_Word]) -> dict[int, tuple[int, int, Body]]:
-    return {word.place: word.facets[_SCHEMA] for word in words if _SCHEMA in word.facets}
+    return {word.number: word.facets[_SCHEMA] for word in words if _SCHEMA in word.facets}
 
 
 def _codes_in(connection: Connection, words: Iterable[_Word]) -> dict[int, tuple[int, int, str]]:
     made = []
     for word in words:
-        run = Run(word.place, b"", 0, 0, "")
+        run = Run(word.number, b"", 0, 0, "")
         run.told_code = {name: word.facets[JOB_PREFIX + name][2] for name in CODE if JOB_PREFIX + name in word.facets}
         made.append(run)
-    return {place: (0, 0, code) for place, code in code_versions(connection, made).items()}
+    return {number: (0, 0, code) for number, code in code_versions(connection, made).items()}
 
 
 # where a run's word is, and the facet set that it is in
@@ -175,33 +177,42 @@ class _Search(Generic[T]):
     def _look(self, places: list[_Place]) -> None:
         below = dict.fromkeys(range(len(places)), 0)  # the run that was looked at last, by place
         top = {at: place.top_us for at, place in enumerate(places)}
-        is_first = True
+        most = 1
         while below:
             asked = [
                 (at, places[at].job, places[at].direction, places[at].named, self._since(places[at]), top[at], run)
                 for at, run in below.items()
             ]
-            rows = ask(self._connection, self._sql(is_first), asked, self._moment.known_id)
+            rows = ask(self._connection, self._sql(most), asked, self._moment.known_id)
+            rows.sort(key=lambda row: (row[3], bytes(row[2])), reverse=True)
             words = self._tell(self._connection, self._words(rows, places))
-            below = {}
-            for at, run, key, created_us, *_ in rows:
-                if at in words:
-                    time_us, tie, value = words[at]
+            found: set[int] = set()
+            seen: dict[int, int] = defaultdict(int)
+            for number, (at, run, key, created_us, *_) in enumerate(rows):
+                if at in found:
+                    continue
+                if number in words:
+                    time_us, tie, value = words[number]
                     self.add(places[at].thing, _Told((created_us, bytes(key), time_us, tie), value))
-                else:
-                    below[at], top[at] = run, created_us
-            is_first = False
+                    found.add(at)
+                seen[at] += 1
+                below[at], top[at] = run, created_us
+            below = {at: run for at, run in below.items() if at not in found and seen[at] == most}
+            most *= _MORE
 
     def _since(self, place: _Place) -> int:
         known = self._found.get(place.thing)
         return known.order[0] if known is not None else -(1 << 62)
 
-    def _sql(self, is_first: bool) -> str:
-        """Each place's newest run below the last, from the second time on only one that ever told there."""
+    def _sql(self, most: int) -> str:
+        """Each place's newest runs below the last, at most so many: the newest of all, then those that ever told there.
+
+        Told is what bytes look like a facet's name: what it tells may be nothing, so that more are asked for each time.
+        """
         join, facets = self._where
         columns = f"i.id, i.run_key, i.created_us, i.updated_us, {facets}"
         last = "(SELECT MAX(e.event_id) FROM run_event AS e WHERE e.run = i.id)" if self._moment.is_by_commit else "0"
-        if is_first:
+        if most == 1:
             condition = "1 = 1"
         else:
             condition = (
@@ -211,24 +222,28 @@ class _Search(Generic[T]):
         known = "EXISTS (SELECT 1 FROM run_event AS e WHERE e.run = i.id AND e.event_id <= ?)"
         newest = (
             f"(SELECT i.id FROM run AS i {join} WHERE i.job_id = k.b AND i.created_us >= k.e AND i.created_us <= k.f "
-            f"AND {condition} AND {known} ORDER BY i.created_us DESC, i.run_key DESC LIMIT 1)"
+            f"AND {condition} AND {known} ORDER BY i.created_us DESC, i.run_key DESC LIMIT {most})"
         )
-        return f"SELECT k.a, {columns}, {last} FROM {{k}} {{x}} run AS i ON i.id = {newest} {join}"
+        if self._connection.dialect.name == "sqlite":
+            runs = f"{{x}} run AS i ON i.id IN {newest}"
+        else:
+            runs = f"{{x}} LATERAL {newest} AS n ON true {{x}} run AS i ON i.id = n.id"
+        return f"SELECT k.a, {columns}, {last} FROM {{k}} {runs} {join}"
 
     def _words(self, rows: Iterable[Row], places: list[_Place]) -> list[_Word]:
-        """What each row's run had told by the moment: of one that was under way, by its events."""
+        """What each row's run had told by the moment, by the row's number: of one that was under way, by its events."""
         words: list[_Word] = []
-        under_way: dict[int, tuple[int, bytes]] = {}
-        for at, run, key, _, updated_us, packed, last_id in rows:
+        under_way: dict[int, tuple[int, int, bytes]] = {}
+        for number, (at, run, key, _, updated_us, packed, last_id) in enumerate(rows):
             if updated_us > self._moment.as_of_us or last_id > self._moment.known_id:
-                under_way[at] = run, bytes(key)
+                under_way[number] = at, run, bytes(key)
             else:
-                words.append(_Word(at, unpack_facets(packed)))
+                words.append(_Word(number, unpack_facets(packed)))
         if under_way:
-            runs = {run for run, _ in under_way.values()}
+            runs = {run for _, run, _ in under_way.values()}
             facts = Facts(events_of_runs(self._connection, runs, self._moment))
-            for at, (_, key) in under_way.items():
-                words.append(_Word(at, _with_bodies(facts, _facets_at(facts, key, places[at]))))
+            for number, (at, _, key) in under_way.items():
+                words.append(_Word(number, _with_bodies(facts, _facets_at(facts, key, places[at]))))
         return words
 
 

@@ -6,13 +6,14 @@ events that count: few runs are, so this costs what they cost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from collector import tables
+from collector.assertions import is_assertive
 from collector.decode import Event
 from collector.errors import CollectorError
 from collector.facts import Facts, RunFacts, UseFacts, earliest
@@ -63,6 +64,8 @@ class Run:
         return self.told_code
 
 
+MANY = 200  # JobEvents and DatasetEvents
+_ANY, _NAMED = "\n", "\n\n"  # no facet's name
 CODE = ("sourceCodeLocation", "sql", "sourceCode")  # best first
 
 
@@ -194,19 +197,45 @@ def facet_bodies(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]
 
 def events_of_runs(connection: Connection, runs: Iterable[int], moment: Moment) -> list[Event]:
     """The stored events of ``runs`` that count at the moment."""
-    return _events(connection, "run_event", "run", runs, moment)
+    sql = "SELECT s.event_id FROM {k} {x} run_event AS s ON s.run = k.a"
+    return _events(connection, [one for (one,) in ask(connection, sql, [(run,) for run in runs])], moment)
 
 
-def events_of_things(connection: Connection, things: Iterable[int], moment: Moment) -> list[Event]:
-    """The stored JobEvents and DatasetEvents about these jobs and datasets that count at the moment."""
-    return _events(connection, "static_event", "thing_id", things, moment)
+def events_of_things(connection: Connection, things: Collection[int], moment: Moment) -> list[Event]:
+    """The stored JobEvents and DatasetEvents about these jobs and datasets that count at the moment.
+
+    Of many, without those DatasetEvents of which newer ones say all again: a crawler tells the same every night.
+    """
+    keyed = [(thing,) for thing in things]
+    sql = "SELECT s.event_id FROM {k} {x} static_event AS s ON s.thing_id = k.a"
+    ids = [one for (one,) in ask(connection, sql, keyed)]
+    if len(ids) > MANY:
+        outdone = _outdone(connection, keyed, moment)
+        ids = [one for one in ids if one not in outdone]
+    return _events(connection, ids, moment)
 
 
-def _events(connection: Connection, table: str, column: str, ids: Iterable[int], moment: Moment) -> list[Event]:
+def _outdone(connection: Connection, datasets: Sequence[tuple[int]], moment: Moment) -> set[int]:
+    """The ids of DatasetEvents each of whose facets a newer one gives; what assertions found adds up, so these stay."""
     sql = (
-        f"SELECT e.kind, e.body FROM {{k}} {{x}} {table} AS s ON s.{column} = k.a "
-        "{x} event AS e ON e.id = s.event_id WHERE e.time_us <= ? AND e.id <= ?"
+        "SELECT v.dataset_id, v.created_us, v.version IS NOT NULL OR v.checksum IS NOT NULL, v.facets, e.id "
+        "FROM {k} {x} dataset_version AS v ON v.dataset_id = k.a "
+        "{x} event AS e ON e.time_us = v.created_us AND e.hash = v.key WHERE v.created_us <= ? AND e.id <= ?"
     )
+    rows = ask(connection, sql, datasets, moment.as_of_us, moment.known_id)
+    newest: dict[tuple[int, str], int] = {}  # when each facet of a dataset was given last, and what tells of its data
+    outdone = set()
+    for dataset, at_us, is_named, packed, event_id in sorted(rows, key=lambda row: row[1], reverse=True):
+        facets = unpack_facets(packed)
+        words = [*facets, _ANY, *([_NAMED] if is_named else [])]
+        last = [newest.setdefault((dataset, word), at_us) for word in words]
+        if min(last) > at_us and not is_assertive(facets):
+            outdone.add(event_id)
+    return outdone
+
+
+def _events(connection: Connection, ids: Sequence[int], moment: Moment) -> list[Event]:
+    sql = "SELECT e.kind, e.body FROM {k} {x} event AS e ON e.id = k.a WHERE e.time_us <= ? AND e.id <= ?"
     found: list[Event] = []
     for chunk in chunks([(one,) for one in ids], 1_000):
         for kind, body in ask(connection, sql, chunk, moment.as_of_us, moment.known_id):

@@ -169,7 +169,7 @@ class Versions:
         written = self._rows(canonical)
         if self._with_several_names([canonical]) or self._under_way(one.run for one in written):
             made = self._made_by({one.run for one in written})
-            written = list({made[one.run, canonical] for one in written})
+            written = list({made.get((one.run, canonical), one) for one in written})
         return sorted([*written, *self.told(canonical)], key=lambda one: one.order)
 
     def _rows(self, canonical: int) -> list[Version]:
@@ -308,7 +308,7 @@ class Versions:
             return found, []
         rows = {key: one for key, one in found.items() if one.canonical in several or one.run in under_way}
         made = self._made_by({one.run for one in rows.values()})
-        joined = {key: made[one.run, one.canonical] for key, one in rows.items()}
+        joined = {key: made.get((one.run, one.canonical), one) for key, one in rows.items()}
         doubtful = [key for key, one in joined.items() if one.at_us != rows[key].at_us]
         found = found | joined
         return {key: one for key, one in found.items() if key not in doubtful}, doubtful
@@ -330,7 +330,7 @@ class Versions:
             rows = [(asked[place], _of_row(row)) for place, *row in self._ask(sql, keyed)]
             made = self._made_by({version.run for _, version in rows})
             for one, row in rows:
-                version = made[row.run, row.canonical]
+                version = made.get((row.run, row.canonical), row)
                 if version[place_of] == one[2] and version.run != one[0].not_run:
                     alike[one].add(version)
         return {
@@ -339,7 +339,7 @@ class Versions:
         }
 
     def _made_by(self, runs: Collection[int]) -> dict[tuple[int, int], Version]:
-        """What each run wrote of each dataset."""
+        """What each run wrote of each dataset; not of those whose events this release cannot read."""
         made = [version_of(run, use) for run in self.runs(runs).values() for use in run.outputs]
         return {(one.run, one.canonical): one for one in made if one is not None}
 

@@ -15,10 +15,12 @@ from flask.testing import FlaskClient
 from prov.model import ProvDocument
 
 from collector.api.store import EXTENSION
+from collector.history import uses
 from collector.keys import dataset_id, isoformat
 from collector.versions import version_uuid
 from tests.collector.answers import get, get_text
 from tests.collector.events import JSON, columns, dataset, dataset_event, facet, raw, run_event, schema
+from tests.collector.test_graph_api import counted
 from tests.mermaid_parser import parse_all
 
 API = "/api/v1"
@@ -490,3 +492,44 @@ def test_column_that_was_dropped_is_asked_about_at_a_time_that_had_it(night: Nig
     for query in (asked, {**asked, "asOf": at(45)}, {**asked, "nodeId": "datasetField:data:t:never", "asOf": at(35)}):
         answer = night.client.get(f"{API}/lineage/upstream", query_string=query)
         assert (answer.status_code, "not found" in answer.json["message"]) == (404, True), query
+
+
+def test_crawler_that_tells_the_same_every_night_costs_the_past_little(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = dataset_event(dataset("all", columnLineage=columns(x=[("raw", "x")])), time="2020-01-01T00:00:00Z")
+    crawled = [
+        dataset_event(
+            dataset("all", schema=schema("x", *(["y"] if n % 2 else []))), time=f"2020-02-01T00:00:00.{n:06}Z"
+        )
+        for n in range(300)
+    ]
+    answer = night.client.post(f"{API}/lineage/batch", json=[flow, *crawled])
+    assert answer.json["summary"]["failed"] == 0
+    events: list[Any] = []
+    read = uses.read_stored
+    monkeypatch.setattr(uses, "read_stored", lambda *of: (events.append(of), read(*of))[1])
+    asked = {"nodeId": "dataset:data:all", "asOf": "2020-02-01T00:00:00.000100Z"}
+    found = night.ask("/lineage/upstream", **asked, granularity="dataset")
+    assert [one["name"] for one in found["nodes"]] == ["all", "raw"]
+    assert len(events) == 2  # the flow, and the newest schema
+    changed = night.ask(
+        "/lineage/diff", nodeId=asked["nodeId"], **{"from": "2020-02-01T00:00:00.000001Z", "to": asked["asOf"]}
+    )
+    assert [one["schema"]["removed"] for one in changed["nodes"]["changed"]] == [["y"]]
+
+
+def test_code_that_tells_no_version_is_passed_over_in_few_statements(night: Night) -> None:
+    told = {"sourceCodeLocation": facet(type="git", url="https://example.com", version="v1")}
+    silent = {"sourceCodeLocation": facet(type="git", url="https://example.com")}
+    times = {"from": at(0), "to": at(20)}
+    counts = []
+    night.run(1, "quiet", (), "zz", job_facets=told)
+    for runs in (4, 40):
+        for _ in range(runs):
+            night.run(5, "quiet", (), "zz", job_facets=silent)
+        with counted(night.client) as statements:
+            found = night.ask("/lineage/diff", nodeId="job:jobs:quiet", granularity="all", **times)
+        counts.append(len(statements))
+        assert found["nodes"]["added"] == ["dataset:data:zz", "job:jobs:quiet"]
+    assert counts[1] <= counts[0] + 8

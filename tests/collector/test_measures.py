@@ -60,6 +60,31 @@ def test_each_version_with_how_much_was_written_newest_first(client: FlaskClient
     assert measures(client, limit=1, offset=1) == [oldest]
 
 
+def test_a_run_that_names_it_twice_wrote_one_version(client: FlaskClient) -> None:
+    alias = {"symlinks": facet(identifiers=[{"namespace": "data", "name": "a", "type": "TABLE"}])}
+    other = dataset("z", **alias) | {"outputFacets": {"outputStatistics": facet(rowCount=3)}}
+    store(client, run_event(run=1, outputs=("a", other)), run_event(time="2026-02-01T00:00:00Z", run=2, outputs=("a",)))
+    [found] = measures(client)
+    versions = get(client, "/api/v1/namespaces/data/datasets/a/versions")["versions"]
+    assert (found["version"], found["rowCount"]) == (versions[1]["version"], 3)
+    assert measures(client, "z") == [found]
+
+
+def test_deleted_facet_measures_nothing_and_columns_go_with_their_numbers(client: FlaskClient) -> None:
+    gone = {"_deleted": True, "_producer": "https://example.com", "_schemaURL": "https://example.com"}
+    deleted = dataset("a") | {"outputFacets": {"outputStatistics": gone}}
+    store(
+        client,
+        run_event("RUNNING", "2026-01-01T00:00:00Z", run=1, outputs=(written(5),)),
+        run_event("COMPLETE", "2026-01-02T00:00:00Z", run=1, outputs=(deleted,)),
+    )
+    assert measures(client) == []
+    both = dataset("b", **metrics(7, x={"min": 7})) | {"inputFacets": metrics(8, x={"min": 8})}
+    store(client, run_event(run=2, inputs=(both,)))
+    [found] = measures(client, "b", direction="read")
+    assert (found["rowCount"], found["columnMetrics"]) == (8, {"x": {"min": 8}})
+
+
 def test_what_was_announced_or_failed_is_no_version(client: FlaskClient) -> None:
     store(client, run_event("START", run=1, outputs=(written(5),)), run_event("FAIL", run=2, outputs=(written(6),)))
     assert measures(client) == []

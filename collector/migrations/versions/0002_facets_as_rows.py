@@ -101,7 +101,7 @@ def upgrade() -> None:
     op.add_column("run_dataset", sa.Column("measured", sa.SmallInteger(), nullable=True))
     for name in ("row_count", "size", "file_count"):
         op.add_column("run_dataset", sa.Column(name, sa.BigInteger(), nullable=True))
-    measured = sa.text("measured IS NOT NULL AND direction = 0")
+    measured = sa.text("measured > 0 AND direction = 0")
     op.create_index(
         "ix_run_dataset_measured",
         "run_dataset",
