@@ -28,7 +28,8 @@ from collector.store.engines import writing
 log = logging.getLogger("headwater.writer")
 
 ANSWER_SECONDS = 0.9
-FULL_SECONDS = 0.5  # a request is refused at once where those before it wait so long already, or will
+FULL_SECONDS = 0.5  # a request is refused at once where those before it wait so long already,
+BUSY_SECONDS = 0.35  # or what is inside keeps the store busy for so long: more of it is stored no faster
 PACE_BYTES = 64 * 1024  # commits of less say nothing of how fast many would be,
 PACES = 8  # and one of the last may have met with something that passes
 LINGER_SECONDS = 0.001  # at least so long may a commit wait for its share of requests,
@@ -182,7 +183,7 @@ class Writer:
         The request's own commit is not counted: a large one would never find its turn among small ones.
         """
         waits = self._waiting and monotonic() - self._waiting[0].since > FULL_SECONDS
-        return waits or self._inside + size > MAX_BYTES or self._inside * min(self._paces, default=0.0) > FULL_SECONDS
+        return waits or self._inside + size > MAX_BYTES or self._inside * min(self._paces, default=0.0) > BUSY_SECONDS
 
     def _withdraw(self, request: _Request) -> None:
         with self._lock:
