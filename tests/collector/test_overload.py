@@ -63,7 +63,7 @@ def test_request_that_would_wait_too_long_is_refused_before_it_is_read(tmp_path:
     writer._paces.append(1 / 1_000_000)  # a megabyte a second
     with writer.admitted(600_000), pytest.raises(Unavailable), writer.admitted(1):  # the first: whatever its size
         pass
-    with writer.admitted(400_000), writer.admitted(400_000):
+    with writer.admitted(300_000), writer.admitted(300_000):
         pass
     with writer.admitted(600_000):
         pass
