@@ -76,4 +76,4 @@ def test_stop_that_is_lost_in_a_callback_of_the_garbage_collector_is_told_again(
             within(0.1, work)
     finally:
         gc.callbacks.remove(callback)
-    assert (called, lost) == (["start"], [_Stop])
+    assert (called, set(lost)) == (["start"], {_Stop})  # once as a rule: a busy machine may be told twice in there

@@ -29,8 +29,8 @@ def wrap(*arguments: str, collector: str | None = None, **options: Any) -> subpr
 
 def start(far_end: FarEnd, *command: str, **options: Any) -> subprocess.Popen[bytes]:
     line = [str(HEADWATER), "wrap", "--job", "load", "--collector", far_end.url, "--heartbeat", "0.2", "--", *command]
-    # what starts the tests in the background may ignore SIGINT and SIGQUIT, and no shell can trap what it found ignored
-    restored = [(one, signal.signal(one, signal.SIG_DFL)) for one in (signal.SIGINT, signal.SIGQUIT)]
+    # what starts the tests in the background (nohup, say) may ignore these, and no shell can trap what it found ignored
+    restored = [(one, signal.signal(one, signal.SIG_DFL)) for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)]
     try:
         return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     finally:
