@@ -8,7 +8,7 @@ commit and an event with what is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -46,6 +46,8 @@ JOB_PREFIX = "^"  # marks a facet that a run's events gave of its job among the 
 # commit gives the body an id, then that id.
 Entry = tuple[int, int, Any]
 FacetSet = dict[str, Entry]
+
+K = TypeVar("K")
 
 STATES = {"START": "RUNNING", "RUNNING": "RUNNING", "COMPLETE": "COMPLETED", "FAIL": "FAILED", "ABORT": "ABORTED"}
 # a run's events that write nothing: what a START lists is announced, what a run that failed lists is not published
@@ -237,6 +239,20 @@ class UseFacts(msgspec.Struct):
                     self.measured = METRICS if own == "dataQualityMetrics" else STATISTICS
                     self.row_count, self.size, self.file_count = measures_of(said, own)
                 return
+
+
+def under_one_name(words: Iterable[tuple[K, int, UseFacts]]) -> dict[K, tuple[int, UseFacts]]:
+    """What was said of each key under several names of one dataset, made one, behind the least of the names' ids.
+
+    The first word on a key takes in the others.
+    """
+    known: dict[K, tuple[int, UseFacts]] = {}
+    for key, named, facts in words:
+        least, first = known.setdefault(key, (named, facts))
+        if first is not facts:
+            first.merge(facts)
+            known[key] = (min(least, named), first)
+    return known
 
 
 Side = tuple[int, int]  # (direction, dataset id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, select
 from collector import tables
 from collector.column_graph import Details
 from collector.documents.datasets import Version, dataset_names, newest_versions
-from collector.lookup import Found
+from collector.lookup import find_node
 from collector.walk import among
 from lineage.graph import Node
 from lineage.nodes import NodeKind, dataset_node, field_node, job_node
@@ -62,12 +63,16 @@ def job_nodes(connection: Connection, found: dict[int, int]) -> tuple[dict[int, 
     return ids, nodes, details
 
 
-def shown_id(connection: Connection, found: Found) -> str:
-    """The node id that a graph has for a node that was asked about by any of its names: one statement."""
+def find_shown(connection: Connection, text: str, kinds: Collection[NodeKind]) -> tuple[int, str]:
+    """The id of the node that ``text`` names, by any of its names, and the node id that a graph has for it.
+
+    Raises BadQuery, NotFound.
+    """
+    found = find_node(connection, text, kinds)
     if found.node.kind is NodeKind.JOB:
-        return str(job_node(found.node.namespace, found.node.name))
+        return found.id, str(job_node(found.node.namespace, found.node.name))
     names = dataset_names(connection, [found.id])[found.id]
-    return str(dataset_node(*names) if found.node.field is None else field_node(*names, found.node.field))
+    return found.id, str(dataset_node(*names) if found.node.field is None else field_node(*names, found.node.field))
 
 
 def _version(version: Version | None) -> JSON:

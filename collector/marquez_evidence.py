@@ -8,8 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from collector import keys
-from collector.graph_nodes import shown_id
-from collector.lookup import find_node
+from collector.graph_nodes import find_shown
 from collector.step_evidence import step_evidence
 from lineage.evidence import known_by
 from lineage.graph import Edge, Graph, Node
@@ -26,7 +25,7 @@ def known_nodes(connection: Connection, graph: list[Any], node_id: str, level: s
     What flows with no job between is stated. Two statements more than the answer, and those that find the start.
     """
     nodes: list[JSON] = orjson.loads(orjson.dumps(graph))  # they may be JSON already
-    start = shown_id(connection, find_node(connection, node_id, tuple(_KINDS.values())))
+    _, start = find_shown(connection, node_id, tuple(_KINDS.values()))
     held = [Node(one["id"], _KINDS[one["type"]], one["data"]["namespace"], one["data"]["name"]) for one in nodes]
     ids = {
         one.id: (keys.job_id if one.kind is NodeKind.JOB else keys.dataset_id)(one.namespace, one.name) for one in held

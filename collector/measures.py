@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, se
 from collector import tables
 from collector.documents.bodies import Bodies
 from collector.documents.runs import jobs_of_runs
-from collector.facts import IO_PREFIX, UseFacts
+from collector.facts import IO_PREFIX, UseFacts, under_one_name
 from collector.keys import isoformat, run_uuid
 from collector.lookup import names_of
 from collector.packing import facts_of, pack_facets
@@ -83,14 +83,8 @@ def _uses(connection: Connection, runs: list[int], names: list[int], direction: 
     """What each run says of the dataset, under whichever names, and the least of these."""
     u = tables.run_dataset.c
     where = and_(among(connection, u.run, runs), u.direction == direction, among(connection, u.dataset_id, names))
-    found: dict[int, tuple[int, UseFacts]] = {}
-    for run, _, named, *said in connection.execute(select(tables.run_dataset).where(where).order_by(u.dataset_id)):
-        use = facts_of(UseFacts, said)
-        if run in found:
-            found[run][1].merge(use)
-        else:
-            found[run] = named, use
-    return found
+    rows = connection.execute(select(tables.run_dataset).where(where))
+    return under_one_name((run, named, facts_of(UseFacts, said)) for run, _, named, *said in rows)
 
 
 def _is_measured(direction: int) -> ColumnElement[bool]:

@@ -25,12 +25,11 @@ from collector.api.moments import moment_of
 from collector.api.pictures import drawn
 from collector.api.store import reader, store
 from collector.errors import BadQuery
-from collector.graph_nodes import shown_id
+from collector.graph_nodes import find_shown
 from collector.graph_view import View, with_failing
 from collector.history.past import graph_at
 from collector.lineage_graph import Question, answer, look
 from collector.lineage_paths import check_ends, route
-from collector.lookup import find_node
 from collector.marquez_evidence import known_nodes
 from collector.marquez_graph import marquez_graph
 from collector.walk import Direction
@@ -205,7 +204,7 @@ def _known(connection: Connection, graph: Graph, texts: list[str]) -> set[str]:
             found.add(text)
             continue
         try:
-            found.add(shown_id(connection, find_node(connection, text, tuple(KINDS.values()))))
+            found.add(find_shown(connection, text, tuple(KINDS.values()))[1])
         except BadQuery as error:
             raise BadQuery(error.message, {"highlight": [error.message]}) from None
     return found

@@ -12,8 +12,8 @@ from collector.api.answers import json_response
 from collector.api.query import Page
 from collector.api.shapes import NameShape
 from collector.api.store import reader
-from collector.graph_nodes import shown_id
-from collector.lookup import find_namespace, find_node
+from collector.graph_nodes import find_shown
+from collector.lookup import find_namespace
 from collector.measures import measures_of_dataset
 from collector.quality import failing_datasets, quality_of, results_of
 from collector.tables import INPUT, OUTPUT
@@ -145,9 +145,8 @@ class FailingSchema(Schema):
 def get_quality(query: dict[str, Any]) -> Response:
     """With its newest failure and how many results there are."""
     with reader() as connection:
-        found = find_node(connection, query["nodeId"], (NodeKind.DATASET,))
-        assertions = quality_of(connection, found.id)
-        node_id = shown_id(connection, found)
+        dataset, node_id = find_shown(connection, query["nodeId"], (NodeKind.DATASET,))
+        assertions = quality_of(connection, dataset)
     return json_response(
         {
             "nodeId": node_id,
@@ -166,9 +165,8 @@ def get_quality(query: dict[str, Any]) -> Response:
 def list_results(query: dict[str, Any]) -> Response:
     """Also of assertions that are no longer."""
     with reader() as connection:
-        found = find_node(connection, query["nodeId"], (NodeKind.DATASET,))
-        results, total = results_of(connection, found.id, query["limit"], query["offset"])
-        node_id = shown_id(connection, found)
+        dataset, node_id = find_shown(connection, query["nodeId"], (NodeKind.DATASET,))
+        results, total = results_of(connection, dataset, query["limit"], query["offset"])
     return json_response({"nodeId": node_id, "results": results, "totalCount": total})
 
 
@@ -181,9 +179,8 @@ def list_measures(query: dict[str, Any]) -> Response:
     """Rows, bytes, files and metrics of columns, of the runs that tell any."""
     direction = OUTPUT if query["direction"] == "written" else INPUT
     with reader() as connection:
-        found = find_node(connection, query["nodeId"], (NodeKind.DATASET,))
-        measures, total = measures_of_dataset(connection, found.id, direction, query["limit"], query["offset"])
-        node_id = shown_id(connection, found)
+        dataset, node_id = find_shown(connection, query["nodeId"], (NodeKind.DATASET,))
+        measures, total = measures_of_dataset(connection, dataset, direction, query["limit"], query["offset"])
     return json_response({"nodeId": node_id, "measures": measures, "totalCount": total})
 
 

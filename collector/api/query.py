@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -59,13 +60,7 @@ def load_query(schema: type[Schema], *several: str) -> dict[str, Any]:
     """The query parameters by ``schema``; those named ``several`` may be repeated. Raises BadQuery."""
     values: dict[str, Any] = {key: value for key, value in request.args.items() if key not in several}
     values |= {key: request.args.getlist(key) for key in several if key in request.args}
-    try:
-        found: dict[str, Any] = schema(unknown=EXCLUDE).load(values)
-        return found
-    except ValidationError as error:
-        messages = flat_messages(error.messages)
-        first = next(iter(messages))
-        raise BadQuery(f"{first}: {messages[first][0]}", messages) from None
+    return _loaded(schema, values, BadQuery)
 
 
 def load_body(schema: type[Schema]) -> dict[str, Any]:
@@ -73,14 +68,19 @@ def load_body(schema: type[Schema]) -> dict[str, Any]:
 
     Raises RefusedBody: 400 for what is no JSON, 422 for what the schema refuses.
     """
-    document = sent_document()
+    return _loaded(schema, sent_document(), lambda message, errors: RefusedBody(message, errors, 422))
+
+
+def _loaded(
+    schema: type[Schema], document: dict[str, Any], refusal: Callable[[str, dict[str, list[str]]], Exception]
+) -> dict[str, Any]:
     try:
         found: dict[str, Any] = schema(unknown=EXCLUDE).load(document)
         return found
     except ValidationError as error:
         messages = flat_messages(error.messages)
         first = next(iter(messages))
-        raise RefusedBody(f"{first}: {messages[first][0]}", messages, 422) from None
+        raise refusal(f"{first}: {messages[first][0]}", messages) from None
 
 
 def sent_document() -> dict[str, Any]:

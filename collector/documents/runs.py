@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ from collector import tables
 from collector.curation import is_curated
 from collector.documents.bodies import Bodies
 from collector.documents.reads import Reading, versions_read
-from collector.facts import IO_PREFIX, JOB_PREFIX, UseFacts
+from collector.facts import IO_PREFIX, JOB_PREFIX, UseFacts, under_one_name
 from collector.keys import isoformat, run_uuid
 from collector.packing import pack_facets, unpack_facets
 from collector.store.compiled import Among, statement
@@ -43,6 +43,7 @@ class Use(NamedTuple):
     version: str | None
     checksum: str | None
     first_us: int
+    written_us: int | None  # of an output: when this version was there, None if it never was
     facets: bytes
 
 
@@ -148,6 +149,7 @@ def uses_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, list[
             u.version,
             u.checksum,
             u.first_us,
+            u.written_us,
             u.facets,
         )
         .select_from(tables.run_dataset)
@@ -166,23 +168,27 @@ def uses_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, list[
     return found
 
 
-def _joined(uses: Iterable[Use]) -> list[Use]:
+def _joined(uses: Collection[Use]) -> list[Use]:
     """The uses with those of one dataset made one: what is said of several of its names is said of the least id."""
-    known: dict[tuple[int, int], tuple[Use, UseFacts]] = {}
-    for use in uses:
-        facts = UseFacts.of(use.first_us, use.version, use.checksum, None, None, unpack_facets(use.facets))
-        first, joined = known.setdefault((use.direction, use.canonical_id), (use, facts))
-        if joined is not facts:
-            joined.merge(facts)
-            known[use.direction, use.canonical_id] = (min(first, use, key=lambda one: one.dataset_id), joined)
+    rows = {(use.direction, use.canonical_id): use for use in uses}
+    known = under_one_name(
+        (
+            (use.direction, use.canonical_id),
+            use.dataset_id,
+            UseFacts.of(use.first_us, use.version, use.checksum, None, use.written_us, unpack_facets(use.facets)),
+        )
+        for use in uses
+    )
     return [
-        use._replace(
+        rows[key]._replace(
+            dataset_id=named,
             version=joined.version,
             checksum=joined.checksum,
             first_us=joined.first_us,
+            written_us=joined.written_us,
             facets=pack_facets(joined.facets),
         )
-        for use, joined in known.values()
+        for key, (named, joined) in known.items()
     ]
 
 

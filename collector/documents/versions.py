@@ -93,20 +93,16 @@ def dataset_version(connection: Connection, dataset: int, text: str) -> JSON | N
     by_key = {one: version_key(one, wanted) for one in names}
     u, r, v = tables.run_dataset.c, tables.run.c, tables.dataset_version.c
     query = (
-        select(r.run_key, u.run, u.dataset_id, u.written_us, u.first_us)
+        select(r.run_key, u.run, u.dataset_id)
         .join_from(tables.run, tables.run_dataset, u.run == r.id)
         .where(r.run_key.in_(list(by_key.values())), u.direction == OUTPUT, among(connection, u.dataset_id, names))
     )
-    listed = connection.execute(query).all()
-    for key, run, one, *_ in listed:
+    for key, run, one in connection.execute(query).all():
         if by_key[one] == bytes(key):
-            of_run = [row for row in listed if row.run == run]
-            at = min((row.written_us for row in of_run if row.written_us is not None), default=None)
-            at = min(row.first_us for row in of_run) if at is None else at
             use = _outputs(connection, [run], dataset)[run]
-            return _version_documents(connection, dataset, [_Version(use.dataset_id, bytes(key), run, at, use.facets)])[
-                0
-            ]
+            at = use.first_us if use.written_us is None else use.written_us
+            version = _Version(use.dataset_id, bytes(key), run, at, use.facets)
+            return _version_documents(connection, dataset, [version])[0]
     told = select(v.key, v.dataset_id, v.created_us, v.facets).where(
         among(connection, v.dataset_id, names), v.key.in_(list(by_key.values()))
     )

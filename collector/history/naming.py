@@ -9,7 +9,7 @@ from collector import keys
 from collector.errors import BadQuery, BadTime, CollectorError, NotFound
 from collector.history.moment import Moment
 from collector.history.versions import BY_CHECKSUM, BY_VERSION, Limit, Version, Versions
-from collector.lookup import Found, find_node
+from collector.lookup import Found, find_node, names_of
 from collector.versions import version_key
 from lineage.nodes import NodeKind
 
@@ -81,7 +81,7 @@ def _by_name(versions: Versions, dataset: int, name: str) -> Version | None:
     except ValueError:
         key = None
     if key is not None:
-        masked = {version_key(one, key) for one in versions.names(dataset)}
+        masked = {version_key(one, key) for one in names_of(versions.connection, dataset)}
         made = versions.by_key(dataset, [*masked, key])
         ours = [one for one in made if one.uuid == str(uuid.UUID(bytes=key))]
         if made:

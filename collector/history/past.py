@@ -29,7 +29,7 @@ from collector.history.versions import Versions, versions_at
 from collector.ingest import Memory, merge
 from collector.keys import isoformat
 from collector.listing import Hides
-from collector.lookup import Found, find_node
+from collector.lookup import Found, find_node, names_of
 from collector.packing import decompress, pack_facets, unpack_facets
 from collector.store.keyed import ask
 from collector.store.rows import rows_of
@@ -167,7 +167,7 @@ class _Past:
 
     def _was_mentioned(self, start: Found) -> bool:
         """Whether any event that counts names a dataset that no job's newest run does: looks through those runs."""
-        names = set(self.versions.names(start.id))
+        names = set(names_of(self.store, start.id))
         jobs = self._ever([start.id], (INPUT, OUTPUT))
         r = tables.run.c
         newest = select(r.id).where(among(self.store, r.job_id, jobs)).order_by(r.id.desc()).limit(_MOST_RUNS)

@@ -19,7 +19,7 @@ from collector.history.readings import resolve
 from collector.history.uses import Run
 from collector.history.versions import Version, Versions, version_of, versions_at
 from collector.keys import isoformat, run_uuid
-from collector.lookup import find_node
+from collector.lookup import find_node, names_of
 from lineage.nodes import NodeKind, dataset_node
 
 JSON = dict[str, Any]
@@ -99,7 +99,7 @@ def _runs(versions: Versions, node_id: str | None, limit: int) -> tuple[list[Run
             query = query.where(r.job_id == found.id)
         else:
             dataset = found.id
-            names = versions.names(dataset)
+            names = names_of(versions.connection, dataset)
             query = query.where(r.id.in_(select(u.run).where(u.dataset_id.in_(names), u.written_us.is_not(None))))
     ids = list(connection.execute(query.order_by(r.id.desc()).limit(limit + 1)).scalars())
     return list(versions.runs(ids[:limit]).values()), dataset, len(ids) > limit

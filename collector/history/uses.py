@@ -16,7 +16,7 @@ from collector import tables
 from collector.assertions import is_assertive
 from collector.decode import Event
 from collector.errors import CollectorError
-from collector.facts import Facts, RunFacts, UseFacts, earliest
+from collector.facts import Facts, RunFacts, UseFacts, earliest, under_one_name
 from collector.history.moment import Moment
 from collector.packing import decompress, unpack_facets
 from collector.records import read_stored
@@ -143,12 +143,7 @@ def _joined(words: Iterable[_Word], bodies: Mapping[bytes, bytes]) -> tuple[list
 
     ``bodies``: of facets that are known by their hash.
     """
-    known: dict[tuple[int, int], tuple[int, UseFacts]] = {}
-    for direction, named, canonical, facts in words:
-        least, joined = known.setdefault((direction, canonical), (named, facts))
-        if joined is not facts:
-            joined.merge(facts)
-            known[direction, canonical] = (min(least, named), joined)
+    known = under_one_name(((direction, canonical), named, facts) for direction, named, canonical, facts in words)
     sides: tuple[list[Use], list[Use]] = ([], [])
     for (direction, canonical), (named, facts) in known.items():
         entry = facts.facets.get("columnLineage") if direction == OUTPUT else None

@@ -142,11 +142,6 @@ class Versions:
                     found[one] = later[0]
         return found
 
-    def names(self, canonical: int) -> list[int]:
-        """The ids of every name of a dataset."""
-        sql = "SELECT s.id FROM {k} {x} dataset AS s ON s.canonical_id = k.a"
-        return [name for (name,) in ask(self.connection, sql, [(canonical,)])]
-
     def by_key(self, canonical: int, keys_: Collection[bytes]) -> list[Version]:
         """The versions that the runs or DatasetEvents with these keys made of a dataset."""
         r = tables.run.c
